@@ -1,0 +1,1 @@
+"""What the engines' `up` and `down` share: places, programs, packages, builds, images, cgroups, waiting."""

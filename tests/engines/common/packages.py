@@ -1,0 +1,74 @@
+"""Debian packages that an engine needs, installed once and without starting the services that they bring."""
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from common import places
+from common.report import EngineError, say
+
+POLICY = Path("/usr/sbin/policy-rc.d")
+
+
+def need(*names: str) -> None:
+    """Install those of *names* that are missing.
+
+    Raises:
+        EngineError: apt failed; quotes the end of what it said.
+    """
+    if os.geteuid() != 0:
+        raise EngineError("engines need root: control groups, mounts and networks; run this as root")
+    with locked("packages"):
+        missing = [name for name in names if not _installed(name)]
+        if missing:
+            say(f"installing {' '.join(missing)}")
+            with _services_stay_off():
+                apt("update")
+                apt("install", "--yes", "--no-install-recommends", *missing)
+
+
+def _installed(name: str) -> bool:
+    query = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", name], capture_output=True, text=True
+    )
+    return query.stdout == "installed"
+
+
+def apt(*args: str, options: Sequence[str] = ()) -> None:
+    """Run apt-get with *args*; other runs of apt on this machine are waited for."""
+    command = ["apt-get", "--quiet", "--option", "DPkg::Lock::Timeout=300", *options, *args]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"{' '.join(command)} failed: " + "\n".join(done.stdout.splitlines()[-15:]))
+
+
+@contextmanager
+def locked(what: str) -> Iterator[None]:
+    """Hold the lock *what* of the cache: engines may be brought up at the same time."""
+    with (places.cache() / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _services_stay_off() -> Iterator[None]:
+    """Refuse every service start by package scripts meanwhile (https://manpages.debian.org/bookworm/init-system-helpers/)."""
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()

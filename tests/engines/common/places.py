@@ -1,0 +1,35 @@
+"""Where the engines keep things: a cache that outlives them and one state folder each that does not."""
+
+import os
+import shutil
+from pathlib import Path
+
+ENGINES = Path(__file__).resolve().parents[1]
+
+
+def cache() -> Path:
+    """Return the folder of downloads and builds, made if missing; git ignores all in it."""
+    folder = Path(os.environ.get("CE_ENGINES_CACHE") or ENGINES.parents[1] / ".cache" / "engines").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ".gitignore").write_text("*\n")
+    return folder
+
+
+def states() -> Path:
+    """Return the folder of all engines' state; it need not exist."""
+    return Path(os.environ.get("CE_ENGINES_STATE") or "/run/container-executor-engines")
+
+
+def state(engine: str) -> Path:
+    """Return the state folder of *engine*, made if missing, closed to other users' listing."""
+    folder = states() / engine
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)
+    return folder
+
+
+def forget(engine: str) -> None:
+    """Remove the state folder of *engine*, and the folder above once it is empty."""
+    shutil.rmtree(states() / engine, ignore_errors=True)
+    if states().is_dir() and not any(states().iterdir()):
+        states().rmdir()
