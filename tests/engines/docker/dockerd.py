@@ -1,0 +1,67 @@
+"""The dockerd of the tests: where it lives and how it is started; `up`, `down` and `daemon` use this.
+
+It has its own containerd, so that a stop or a kill of dockerd alone leaves the containers running (live restore).
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from common import cgroups, containerd, places, programs, waiting
+from common.report import EngineError
+
+STATE = places.state("docker")
+SOCKET = STATE / "docker.sock"
+HOST = f"unix://{SOCKET}"
+BRIDGE = "ce-docker0"
+# 198.18.0.0/15 is set apart for measurements (RFC 2544), so no site routes it.
+ADDRESS = "198.18.0.1/24"
+POOL = "base=198.18.128.0/17,size=26"
+CONTAINERS = "docker/containers"
+
+
+def start() -> None:
+    """Start dockerd and its containerd unless they run, and wait for an answer."""
+    socket = containerd.start(STATE, "containerd")
+    cgroups.make(CONTAINERS)
+    programs.start(STATE, "dockerd", command(socket))
+    log = programs.log_of(STATE, "dockerd")
+    waiting.until("an answer of dockerd", answers, seconds=60, log=log)
+
+
+def command(socket: Path) -> list[str | Path]:
+    """Return dockerd's command line; no configuration file of the machine's is read."""
+    return [
+        "dockerd",
+        f"--config-file={STATE / 'daemon.json'}",
+        f"--host={HOST}",
+        f"--containerd={socket}",
+        f"--data-root={STATE / 'data'}",
+        f"--exec-root={STATE / 'exec'}",
+        f"--pidfile={STATE / 'dockerd.pid'}",
+        f"--bridge={BRIDGE}",
+        f"--default-address-pool={POOL}",
+        f"--cgroup-parent={cgroups.path(CONTAINERS)}",
+        "--exec-opt=native.cgroupdriver=cgroupfs",
+        "--live-restore",
+    ]
+
+
+def answers() -> bool:
+    """Tell whether dockerd answers.
+
+    Raises:
+        EngineError: it has ended.
+    """
+    if docker("version", check=False).returncode == 0:
+        return True
+    if not programs.running(STATE, "dockerd"):
+        raise EngineError(f"dockerd ended{waiting.tail(programs.log_of(STATE, 'dockerd'))}")
+    return False
+
+
+def docker(*args: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the client against the tests' dockerd."""
+    return subprocess.run(["docker", "--host", HOST, *args], check=check, capture_output=True, text=True, timeout=120)
