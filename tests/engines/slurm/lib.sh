@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # variables of the files that read this one
 # Where things are, and the bounded waits that up, down and service share.
 set -euo pipefail
 
@@ -6,8 +7,8 @@ state=${CE_ENGINES_STATE:-/run/container-executor-engines}/slurm
 cache=${CE_ENGINES_CACHE:-$(cd "$here/../../.." && pwd)/.cache/engines}/slurm
 jobs=$state/jobs
 user=cejob
-partition=batch
-cgroup=container-executor-slurm
+partition='batch'
+cgroups=(/sys/fs/cgroup/{memory,freezer}/container-executor-slurm)
 mark=etc/container-executor-rig   # in the rig's root folder; holds $state
 
 say() { printf 'slurm: %s\n' "$*" >&2; }
@@ -33,7 +34,7 @@ wait_for() {
     done
 }
 
-is_up() { [[ $(holder) ]] && inside scontrol ping && [[ $(nodes_idle) == 2 ]]; }
+is_up() { [[ -e $state/ready ]] && inside scontrol ping && [[ $(nodes_idle) == 2 ]]; }
 
 nodes_idle() { inside sinfo --noheader --Node --states=idle,mixed,allocated,completing --responding --format=%N | sort -u | wc -l; }
 
