@@ -6,6 +6,7 @@ text of the payload, with v = 0 or 1 and s in the lower half.
 """
 
 import hashlib
+import re
 import secrets
 from typing import Self
 
@@ -13,7 +14,12 @@ import attrs
 from coincurve import PrivateKey, PublicKey
 
 SIGNATURE_HEX = 130
+_KEY = re.compile("[0-9a-f]{64}")
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+
+
+def _lower(text: str) -> str:
+    return text.lower()
 
 
 @attrs.frozen(repr=False)
@@ -25,7 +31,7 @@ class Identity:
         id: 64 hex digits.
     """
 
-    key: str
+    key: str = attrs.field(converter=_lower)
     id: str = attrs.field(init=False)
     _private: PrivateKey = attrs.field(init=False, eq=False)
 
@@ -49,10 +55,7 @@ class Identity:
 
 def _private_key(text: str) -> PrivateKey:
     try:
-        secret = bytes.fromhex(text)
-        if len(secret) != 32:
-            raise ValueError
-        return PrivateKey(secret)
+        return PrivateKey(bytes.fromhex(text) if _KEY.fullmatch(text) else b"")
     except ValueError:
         raise ValueError("no private key: expected 64 hex digits of a secp256k1 key") from None
 
@@ -68,8 +71,10 @@ def signer_of(payload: bytes, signature: str) -> str:
     Raises:
         ValueError: The signature is malformed, has s in the upper half, or no key can have made it.
     """
+    if len(signature) != SIGNATURE_HEX:
+        raise ValueError("Incorrect signature length")
     raw = bytes.fromhex(signature)
-    if len(raw) * 2 != SIGNATURE_HEX:
+    if len(raw) * 2 != SIGNATURE_HEX:  # fromhex skips spaces
         raise ValueError("Incorrect signature length")
     if int.from_bytes(raw[32:64], "big") > _HALF_ORDER:
         raise ValueError("Signature s value is over half the order")

@@ -1,0 +1,122 @@
+"""The client: signs calls, sends them, repeats the few that may be, and checks what comes back."""
+
+import contextlib
+import copy
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import attrs
+import stamina
+
+from container_executor.client.assignment import AssignmentCalls
+from container_executor.client.call import Call
+from container_executor.client.colonies import ColonyCalls
+from container_executor.client.envelope import seal, unseal
+from container_executor.client.errors import NoAnswerError
+from container_executor.client.executors import ExecutorCalls
+from container_executor.client.files import FileCalls
+from container_executor.client.logs import LogCalls
+from container_executor.client.processes import ProcessCalls
+from container_executor.client.signing import Identity
+from container_executor.client.transport import Transport, server_url
+from container_executor.client.workflows import WorkflowCalls
+
+T = TypeVar("T")
+
+_HELD_MARGIN = timedelta(seconds=15)  # a broken workflow makes the server answer an assign call 5 s after its end
+_TRIES = 2
+_PAUSE = 0.1  # seconds before the second try, plus up to as much again
+
+
+@attrs.define(eq=False, slots=False)
+class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCalls, ColonyCalls, FileCalls):
+    """An asynchronous client of one colony on a Colonies server, for asyncio or anyio on it.
+
+    Use it as a context manager, or call :meth:`close`. Every call ends within its time limit, with its answer or with a
+    :class:`container_executor.errors.ServerError`. A call whose answer was lost is sent once more only where carrying it out
+    twice does no harm, and both tries together keep to the time limit.
+
+    Attributes:
+        url: ``http://host:port`` or ``https://host/prefix``. The protocol has no protection against replay: across a network
+            that others can read, use https.
+        colony: Name of the colony that calls are about.
+        identity: Who signs.
+        timeout: How long a call may take; a call that waits in the server gets that wait and 15 s.
+        limit: How many calls are in flight at once, for this client and those made from it with :meth:`as_`.
+        reply_limit: Answers with more bytes are refused.
+    """
+
+    url: str
+    colony: str
+    identity: Identity
+    timeout: timedelta = attrs.field(default=timedelta(seconds=30), kw_only=True)
+    limit: int = attrs.field(default=8, kw_only=True)
+    reply_limit: int = attrs.field(default=64 * 2**20, kw_only=True)
+    _transport: Transport = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Check the address; connect later."""
+        self._transport = Transport(server_url(self.url), self.limit, self.reply_limit)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections, which are those of all clients of the family."""
+        await self._transport.close()
+
+    def as_(self, identity: Identity) -> "Client":
+        """Return a client for another signer over the same connections and under the same limits. It need not be closed."""
+        other = copy.copy(self)
+        other.identity = identity
+        return other
+
+    def server_now(self) -> datetime:
+        """Return the time on the server's clock, to about half a second, whatever the local clock is set to.
+
+        Every answer tells it; in between the boot clock carries it on. Before the first answer it is the local clock's.
+        """
+        return self._transport.clock.now()
+
+    async def _ask(self, call: Call[T]) -> T:
+        body = seal(call.message, dict(call.fields), self.identity if call.signed else None)
+        async with self._transport.place(self.identity.id if call.held else ""):
+            value = await self._send(call, body)
+        return call.read(value, call.message)
+
+    async def _send(self, call: Call[Any], body: bytes) -> Any:
+        """The one place that repeats a call."""
+        limit = call.held + _HELD_MARGIN if call.held else self.timeout
+        end = time.monotonic() + limit.total_seconds()
+        async for attempt in stamina.retry_context(
+            on=_lost_before(end - 2 * _PAUSE),
+            attempts=_TRIES if call.repeatable else 1,
+            timeout=None,
+            wait_initial=_PAUSE,
+            wait_jitter=_PAUSE,
+        ):
+            with attempt:
+                answer = await self._transport.post(body, end - time.monotonic())
+                return unseal(answer, call.message, call.answer)
+        raise AssertionError("stamina ends a context with a return or an exception")
+
+    async def _listen(self, call: Call[T], lasting: timedelta) -> AsyncIterator[T]:
+        body = seal(call.message, dict(call.fields), self.identity)
+        async with contextlib.aclosing(self._transport.listen(body, lasting + _HELD_MARGIN)) as answers:
+            async for answer in answers:
+                yield call.read(unseal(answer, call.message), call.message)
+
+
+def _lost_before(moment: float) -> Callable[[Exception], bool]:
+    return lambda error: isinstance(error, NoAnswerError) and time.monotonic() < moment
