@@ -1,0 +1,108 @@
+"""The daemon's side of the program that forks supervisors."""
+
+import os
+import select
+import socket
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+from threading import Lock
+
+from container_executor.errors import RejectedError, UnavailableError
+from container_executor.models import FailureClass
+
+from container_executor_process.errors import FULL
+
+_HERE = Path(__file__).parent
+
+_BOOT = "import sys; sys.path.append(sys.argv[1]); from supervisor.launcher import main; main()"
+"""Run apart from the daemon's environment (``-I -S``), so that it imports the standard library and itself alone."""
+
+_ANSWER_SECONDS = 30.0
+
+
+class Launcher:
+    """Starts supervisors through a program that is started when it is first needed, and again should it be gone."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._socket: socket.socket | None = None
+
+    def start(self, directory: Path) -> None:
+        """Have the job in *directory* started, unless it was started before.
+
+        Raises:
+            RejectedError: The disk is full.
+            UnavailableError: No supervisor could be started; the job may be there or not.
+        """
+        hears, speaks = os.pipe()
+        try:
+            try:
+                self._send(os.fsencode(directory), speaks)
+            finally:
+                os.close(speaks)
+            _judge(_read_answer(hears))
+        finally:
+            os.close(hears)
+
+    def close(self) -> None:
+        """End the program. The supervisors go on."""
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def _send(self, path: bytes, descriptor: int) -> None:
+        with self._lock:
+            try:
+                socket.send_fds(self._connected(), [path], [descriptor])
+            except (BrokenPipeError, ConnectionResetError):  # somebody ended the program: another takes its place
+                self._socket = None
+                socket.send_fds(self._connected(), [path], [descriptor])
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = _spawn()
+            weakref.finalize(self, self._socket.close)
+        return self._socket
+
+
+def _spawn() -> socket.socket:
+    """Start the program and return a socket to it; it ends when the socket does."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        subprocess.run(  # it returns at once: the program goes on in a child of its own
+            [sys.executable, "-I", "-S", "-c", _BOOT, str(_HERE)],
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={},
+            cwd="/",
+            start_new_session=True,
+            check=True,
+            timeout=_ANSWER_SECONDS,
+        )
+    return ours
+
+
+def _read_answer(hears: int) -> str:
+    answer = b""
+    poller = select.poll()
+    poller.register(hears, select.POLLIN)
+    while poller.poll(_ANSWER_SECONDS * 1000):
+        part = os.read(hears, 4096)
+        if not part:
+            return answer.decode()
+        answer += part
+    raise UnavailableError(f"the supervisor of a job did not answer within {_ANSWER_SECONDS:.0f} s; try again")
+
+
+def _judge(answer: str) -> None:
+    word, _, rest = answer.partition(" ")
+    if word in ("started", "there"):
+        return
+    number, _, words = rest.partition(" ")
+    if word == "error" and int(number) in FULL:
+        raise RejectedError(f"{words}; free some space", failure=FailureClass.DISK_FULL)
+    raise UnavailableError(words or "the supervisor of a job ended before it said a word; try again")

@@ -1,0 +1,89 @@
+"""A job as the request that the supervisor reads: pure."""
+
+import getpass
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from container_executor.errors import Problem, UnsupportedError
+from container_executor.models import JobSpec, Plan, rank_env
+
+_DEFAULTS = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
+"""Variables that a job has unless its user sets them; nothing else of the daemon's environment reaches it."""
+
+_LONGEST = 131_071
+"""Bytes of the longest argument or ``NAME=VALUE`` that a program can be started with (execve(2), MAX_ARG_STRLEN)."""
+
+_HIDDEN = ("/", "/proc", "/sys", "/dev")
+"""Directories that a mount would take away from every program of the job."""
+
+
+def make_plan(job: JobSpec) -> Plan:
+    """Render *job*; every problem is reported at once.
+
+    Raises:
+        UnsupportedError: A program on this host cannot be given what the job asks for.
+    """
+    problems = [*_resource_problems(job), *_text_problems(job), *_mount_problems(job)]
+    if problems:
+        raise UnsupportedError(problems)
+    return Plan(job, _request(job))
+
+
+def _request(job: JobSpec) -> dict[str, Any]:
+    return {
+        "argv": list(job.argv),
+        "environments": [{**_DEFAULTS, **rank_env(job, rank)} for rank in range(job.ranks)],
+        "mounts": [attrs.asdict(mount) for mount in job.mounts],
+        "input": job.input,
+        "cpu": job.cpu,
+        "memory": job.memory,
+        "walltime": job.walltime.total_seconds() if job.walltime is not None else None,
+        "grace": job.grace.total_seconds(),
+    }
+
+
+def _resource_problems(job: JobSpec) -> Iterator[Problem]:
+    if job.gpus:
+        yield Problem(
+            "conditions.gpu.count",
+            f"{job.gpus} GPUs for each rank, but the process backend cannot reserve any; leave it out",
+        )
+
+
+def _text_problems(job: JobSpec) -> Iterator[Problem]:
+    if not job.argv:
+        yield Problem("kwargs.cmd", "there is no program to run; name one")
+    for number, argument in enumerate(job.argv):
+        yield from _string_problems("kwargs.args", f"argument {number}", argument)
+    for name, value in job.env.items():
+        yield from _string_problems("env", f"the variable {name[:40]!r}", f"{name}={value}")
+
+
+def _string_problems(path: str, what: str, text: str) -> Iterator[Problem]:
+    size = len(text.encode(errors="surrogatepass"))
+    if size > _LONGEST:
+        yield Problem(path, f"{what} has {size} bytes, but Linux takes at most {_LONGEST}; put it into a file")
+    if "\0" in text:
+        yield Problem(path, f"{what} has a NUL character, which no program can be given; take it out")
+
+
+def _mount_problems(job: JobSpec) -> Iterator[Problem]:
+    for mount in job.mounts:
+        for end, path in (("source", mount.source), ("target", mount.target)):
+            if not path.startswith("/"):
+                yield Problem("fs.mount", f"the {end} {path!r} of a mount is no absolute path")
+        if mount.target.rstrip("/") in ("", *_HIDDEN[1:]):
+            yield Problem("fs.mount", f"{mount.target} would hide what every program needs; mount elsewhere")
+
+
+def user_name() -> str:
+    """Return the name of the user that the jobs run as."""
+    try:
+        return getpass.getuser()
+    except KeyError:  # a container may run under a number that has no name
+        return "a user without a name"

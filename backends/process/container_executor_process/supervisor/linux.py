@@ -1,0 +1,60 @@
+"""The system calls that the standard library of Python 3.11 lacks."""
+
+import ctypes
+import os
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+# prctl(2), linux/prctl.h
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+# unshare(2), linux/sched.h
+NEW_MOUNTS = 0x00020000
+NEW_USER = 0x10000000
+
+# mount(2), linux/mount.h
+READ_ONLY = 1
+REMOUNT = 32
+BIND = 4096
+RECURSIVE = 16384
+PRIVATE = 1 << 18
+DETACH = 2
+
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+"""Number of the system call, which libc does not wrap (pivot_root(2))."""
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def adopt_orphans() -> None:
+    """Make this program the parent of every descendant whose own parent ends."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "adopt orphans")
+
+
+def signal_on_parent_death(number: int) -> None:
+    """Have the kernel send this program a signal when its parent ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0), "follow the parent")
+
+
+def unshare(flags: int) -> None:
+    """Give this program namespaces of its own."""
+    _check(_libc.unshare(flags), "make a private namespace")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """Mount *source* at *target*."""
+    arguments = (os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, options.encode())
+    _check(_libc.mount(*arguments[:3], ctypes.c_ulong(flags), arguments[4]), f"mount {target}")
+
+
+def enter_root(path: str) -> None:
+    """Make the mount at *path* the root of this program's mount namespace and let go of the former one."""
+    os.chdir(path)
+    _check(_libc.syscall(_PIVOT_ROOT[os.uname().machine], b".", b"."), "change the root")
+    _check(_libc.umount2(b".", DETACH), "leave the former root")
+    os.chdir("/")

@@ -1,0 +1,271 @@
+"""The life of one job, as its supervisor sees it."""
+
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from . import layout, linux, rank, tree
+from .layout import End, Order, now
+
+_WATCHED = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
+
+_LOOK_AGAIN = 30.0
+"""Seconds after which the clock is read in any case: the wait does not count the time that a laptop sleeps."""
+
+_SOON = 0.05
+"""Seconds between two attempts at what should succeed at once: ending leftovers, writing a record."""
+
+_RECORD = 4096
+"""Bytes set aside for each exit record before the job starts, so that a full disk cannot lose one."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+_DISK_FULL = "the disk that holds the job's directory is full"
+
+_REASONS = {
+    layout.CANCELLED: "cancelled on request",
+    "walltime": "ran longer than its walltime",
+    "lease_expired": "its lifetime was over",
+    "node_lost": "this machine told the job to end",
+    "disk_full": _DISK_FULL,
+}
+
+
+class Stop(NamedTuple):
+    """Why the job is being ended.
+
+    Attributes:
+        cause: As in an exit record.
+        linger: When what the ended program of a rank left behind is killed.
+        kill: When everything is killed.
+    """
+
+    cause: str
+    linger: float
+    kill: float
+
+
+class Ended(NamedTuple):
+    """A rank's program that ended, while something of the rank may be left."""
+
+    pid: int
+    end: End
+
+
+class Supervisor:
+    """Runs the job whose directory is the working directory."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._started: float | None = None
+        self._began = 0.0
+        self._live: dict[int, int] = {}
+        self._ended: dict[int, Ended] = {}
+        self._stop: Stop | None = None
+        self._killed = False
+
+    def run(self) -> None:
+        """Start all ranks, see them to their ends, and write down how each ended."""
+        linux.adopt_orphans()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_IGN)
+        refusal = self._refusal()
+        if refusal:
+            self._never_started(*refusal)
+        else:
+            self._start()
+        while self._live or self._ended:
+            received = signal.sigtimedwait(_WATCHED, self._patience())
+            self._step(told_to_end=received is not None and received.si_signo == signal.SIGTERM)
+
+    # --- start --------------------------------------------------------------------------------------------------------
+
+    def _refusal(self) -> tuple[str, str] | None:
+        if os.path.exists(layout.CANCEL) or os.path.exists(layout.KILL):
+            return layout.CANCELLED, "cancelled before it started"
+        if self._order.ends_at is not None and now() >= self._order.ends_at:
+            return "lease_expired", "its lifetime was over before it started"
+        return None
+
+    def _start(self) -> None:
+        gate = rank.Gate()
+        starts: list[rank.Start] = []
+        try:
+            for number in range(self._order.ranks):
+                starts.append(rank.fork(self._order, number, gate))
+            trouble = next(filter(None, map(rank.wait_ready, starts)), "")
+        except OSError as error:
+            trouble = f"a rank could not be started: {error.strerror}"
+        if not trouble and self._announce():
+            self._live = {start.pid: number for number, start in enumerate(starts)}
+            gate.open(len(starts))
+        else:
+            self._abandon(starts, trouble)
+
+    def _announce(self) -> bool:
+        self._started, self._began = time.time(), now()
+        return _written(lambda: layout.write_new(layout.RUNNING, {"started": self._started}))
+
+    def _abandon(self, starts: list[rank.Start], trouble: str) -> None:
+        for start in starts:
+            tree.send(start.pid, signal.SIGKILL)
+        for start in starts:
+            os.waitpid(start.pid, 0)
+        if trouble:
+            self._never_started("never_started", trouble)
+        else:
+            self._never_started("disk_full", _DISK_FULL)
+
+    def _never_started(self, cause: str, reason: str) -> None:
+        for number in range(self._order.ranks):
+            self._ended[number] = Ended(0, End(None, None, cause, reason, None, time.time()))
+
+    # --- what happens meanwhile ---------------------------------------------------------------------------------------
+
+    def _step(self, *, told_to_end: bool) -> None:
+        self._reap()
+        self._obey(told_to_end=told_to_end)
+        self._enforce()
+        for number in list(self._ended):
+            self._finish(number)
+
+    def _patience(self) -> float:
+        if self._killed or (self._ended and self._stop is None):
+            return _SOON
+        return max(0.0, min(self._next_deadline() - now(), _LOOK_AGAIN))
+
+    def _next_deadline(self) -> float:
+        if self._stop is None:
+            return min(self._walltime_end, self._order.term_at)
+        linger = self._stop.linger if self._ended else layout.NEVER
+        return min(self._stop.kill, self._order.ends_at, max(linger, now() + _SOON))
+
+    @property
+    def _walltime_end(self) -> float:
+        return self._began + self._order.walltime
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid in self._live:
+                number = self._live.pop(pid)
+                self._ended[number] = Ended(pid, self._end(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
+
+    def _end(self, status: int, cpu_seconds: float, kilobytes: int) -> End:
+        code = os.waitstatus_to_exitcode(status)
+        cause = self._stop.cause if self._stop else "disk_full" if _disk_is_full() else ""
+        return End(
+            exit_code=code if code >= 0 else 128 - code,
+            signal=-code if code < 0 else None,
+            cause=cause,
+            reason=_REASONS.get(cause, ""),
+            started=self._started,
+            ended=time.time(),
+            cpu_seconds=round(cpu_seconds, 3),
+            peak_memory=kilobytes * 1024,
+        )
+
+    def _obey(self, *, told_to_end: bool) -> None:
+        if os.path.exists(layout.KILL):
+            self._begin_stop(layout.CANCELLED, now())
+        elif os.path.exists(layout.CANCEL):
+            self._begin_stop(layout.CANCELLED, self._walltime_end + self._order.grace)
+        elif told_to_end:
+            self._begin_stop("node_lost", now() + self._order.grace)
+
+    def _enforce(self) -> None:
+        if now() >= self._walltime_end:
+            self._begin_stop("walltime", now() + self._order.grace)
+        if now() >= self._order.term_at:
+            self._begin_stop("lease_expired", self._order.ends_at)
+        if self._stop and (now() >= min(self._stop.kill, self._order.ends_at) or os.path.exists(layout.KILL)):
+            self._kill()
+
+    def _begin_stop(self, cause: str, kill: float) -> None:
+        if self._stop is None and self._live:
+            self._stop = Stop(cause, now() + self._order.grace, kill)
+            tree.terminate(tree.descendants(tree.children(os.getpid())))
+
+    def _kill(self) -> None:
+        self._killed = True
+        tree.kill(lambda: tree.children(os.getpid()))
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _finish(self, number: int) -> None:
+        ended = self._ended[number]
+        left = self._left_by(ended.pid, number)
+        if left and (self._stop is None or now() >= self._stop.linger):
+            tree.kill(lambda: self._left_by(ended.pid, number))
+        elif not left and _written(lambda: _write_end(number, ended.end)):
+            del self._ended[number]
+
+    def _left_by(self, session: int, number: int) -> list[int]:
+        """Return the topmost programs that a rank left behind: all that is left where no other rank runs."""
+        orphans = [pid for pid in tree.children(os.getpid()) if pid not in self._live]
+        if not self._live:
+            return orphans
+        return [pid for pid in orphans if _belongs(pid, session, number)]
+
+
+def _write_end(number: int, end: End) -> None:
+    name = layout.end_name(number)
+    _overwrite(f"{name}.new", layout.dump_end(end))
+    os.rename(f"{name}.new", name)
+    os.utime(".")  # the daemon watches the attributes of the job's directory
+
+
+def _written(write: Callable[[], None]) -> bool:
+    """Write, or say that the disk is full; where somebody deleted the job's directory, nobody will read it."""
+    try:
+        write()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        return False
+    return True
+
+
+def _disk_is_full() -> bool:
+    disk = os.statvfs(".")
+    return (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) == 0
+
+
+def _belongs(pid: int, session: int, number: int) -> bool:
+    if tree.session(pid) == session:
+        return True
+    return tree.variables(pid).get(b"RANK") == str(number).encode()
+
+
+def set_aside(ranks: int) -> None:
+    """Reserve the space of the exit records.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    for number in range(ranks):
+        record = os.open(f"{layout.end_name(number)}.new", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(record, 0, _RECORD)
+        finally:
+            os.close(record)
+
+
+def _overwrite(path: str, text: bytes) -> None:
+    record = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        os.pwrite(record, text, 0)
+        os.ftruncate(record, len(text))
+    finally:
+        os.close(record)
