@@ -2,7 +2,7 @@
 
 import re
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 _CPU = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)(?P<milli>m?)")
 _MEMORY = re.compile(r"(?P<number>\d+(?:\.\d+)?|\.\d+)\s?(?P<unit>[A-Za-z]*)")
@@ -14,6 +14,8 @@ _BYTES = {
     "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
 }  # fmt: skip
+
+_MOST_DIGITS = 100  # arithmetic with a million digits overflows
 
 LARGEST = 2**63 - 1
 """No quantity is larger: servers and engines hold them in 64 bits."""
@@ -80,10 +82,9 @@ def format_duration(duration: timedelta) -> str:
 
 
 def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError(f"{_cut(text)} is no number") from None
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{_cut(text)} has too many digits")
+    return Decimal(text)
 
 
 def _bounded(number: Decimal, text: str) -> int:

@@ -211,9 +211,9 @@ def whole_mib(text: str) -> int:
     Raises:
         ValueError: It is no size, or has no unit; the message says what is expected.
     """
-    if text.strip().isdecimal() and text.strip("0 "):
-        raise ValueError(f"{shown(text)} has no unit; write {text.strip()}Mi for MiB or {text.strip()}B for bytes")
     size = -(-parse_memory(text) // MIB) * MIB
+    if size and not text.strip()[-1].isalpha():
+        raise ValueError(f"{shown(text)} has no unit; write {text.strip()}Mi for MiB or {text.strip()}B for bytes")
     if size > LARGEST:
         raise ValueError(f"{shown(text)} is larger than any machine")
     return size
