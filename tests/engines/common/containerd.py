@@ -1,6 +1,7 @@
 """A containerd of an engine's own: root, state and socket below the engine's state folder."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from common import programs, waiting
@@ -8,8 +9,11 @@ from common import programs, waiting
 PLUGINS_LEFT_OUT = ["btrfs", "devmapper", "zfs", "aufs"]
 
 
-def start(state: Path, name: str, *, cri: str | None = None) -> Path:
-    """Start containerd as the program *name*, with the configuration *cri* of its Kubernetes side or without that; return its socket."""
+def start(state: Path, name: str, *, cri: str | None = None, enter: Sequence[str] = ()) -> Path:
+    """Start containerd as the program *name* and return its socket.
+
+    *cri* configures its Kubernetes side, which is left out otherwise; *enter* are words that start a program elsewhere.
+    """
     folder = state / name
     folder.mkdir(exist_ok=True)
     socket = folder / "containerd.sock"
@@ -20,7 +24,7 @@ def start(state: Path, name: str, *, cri: str | None = None) -> Path:
         f'version = 2\nroot = "{folder}/root"\nstate = "{folder}/state"\ndisabled_plugins = {left_out}\n'
         f'[grpc]\naddress = "{socket}"\n{cri or ""}'
     )
-    programs.start(state, name, ["containerd", "--config", config])
+    programs.start(state, name, [*enter, "containerd", "--config", config])
     waiting.until(
         f"an answer of {name}",
         lambda: ctr(socket, "version", check=False).returncode == 0,
@@ -34,3 +38,9 @@ def ctr(socket: Path, *args: str | Path, check: bool = True) -> subprocess.Compl
     """Run containerd's own client against the containerd at *socket*."""
     command = ["ctr", "--address", socket, "--connect-timeout", "2s", *args]
     return subprocess.run(command, check=check, capture_output=True, text=True, timeout=120)
+
+
+def remove_sockets(state: Path) -> None:
+    """Remove the sockets of killed shims, which lie outside of *state*; each container's folder names its own."""
+    for address in state.glob("**/io.containerd.runtime.v2.task/*/*/address"):
+        Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)

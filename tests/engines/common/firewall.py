@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 TABLES = ("filter", "nat")
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -18,23 +19,31 @@ def remember(state: Path) -> None:
 
 
 def put_back(state: Path, *marks: str) -> None:
-    """Remove the rules and chains that came since `remember` and contain one of *marks*; restore FORWARD's policy and forwarding.
+    """Remove the rules and chains that came since `remember` and contain one of *marks*, and restore forwarding.
 
     What others added meanwhile stays, as does what was there before.
     """
-    kept = state / "firewall.json"
-    if not kept.exists():
+    if (before := _remembered(state)) is None:
         return
-    before = json.loads(kept.read_text())
     for table in TABLES:
-        new = [rule for rule in _rules(table) if rule not in before["rules"][table] and any(mark in rule for mark in marks)]
-        _undo(table, new)
-    for rule in before["rules"]["filter"]:
-        if rule.startswith("-P FORWARD "):
-            _iptables("filter", *rule.split())
+        new = [rule for rule in _rules(table) if rule not in before["rules"][table]]
+        _undo(table, [rule for rule in new if any(mark in rule for mark in marks)])
     if before["forwarding"] == "0":
         FORWARDING.write_text("0")
-    kept.unlink()
+
+
+def put_back_policy(state: Path, chain: str) -> None:
+    """Give *chain* of the filter table the policy that it had at `remember`."""
+    before = _remembered(state)
+    for rule in before["rules"]["filter"] if before else []:
+        if rule.startswith(f"-P {chain} "):
+            _iptables("filter", *rule.split())
+
+
+def _remembered(state: Path) -> dict[str, Any] | None:
+    """Return what `remember` kept, None where it never ran: then there is nothing to put back."""
+    kept = state / "firewall.json"
+    return dict(json.loads(kept.read_text())) if kept.exists() else None
 
 
 def _undo(table: str, rules: list[str]) -> None:

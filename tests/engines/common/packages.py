@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from common import places
 from common.report import EngineError, say
 
 POLICY = Path("/usr/sbin/policy-rc.d")
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SOURCES = (Path("/etc/apt/sources.list"), Path("/etc/apt/sources.list.d/debian.sources"))
 
 
 def need(*names: str) -> None:
@@ -37,11 +41,12 @@ def _installed(name: str) -> bool:
     return query.stdout == "installed"
 
 
-def apt(*args: str, options: Sequence[str] = ()) -> None:
-    """Run apt-get with *args*; other runs of apt on this machine are waited for."""
+def apt(*args: str, options: Sequence[str] = (), folder: Path | None = None) -> None:
+    """Run apt-get with *args* in *folder*; other runs of apt on this machine are waited for."""
     command = ["apt-get", "--quiet", "--option", "DPkg::Lock::Timeout=300", *options, *args]
     done = subprocess.run(
         command,
+        cwd=folder,
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,3 +77,26 @@ def _services_stay_off() -> Iterator[None]:
         yield
     finally:
         POLICY.unlink()
+
+
+def unpack(suite: str, names: Sequence[str], folder: Path) -> None:
+    """Unpack the packages *names* of the Debian release *suite* into *folder*, without installing them or their dependencies."""
+    lists = folder.with_name(f"{folder.name}.lists")
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    source = lists / "sources.list"
+    source.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
+    options = [f"--option=Dir::Etc::SourceList={source}", "--option=Dir::Etc::SourceParts=/dev/null", f"--option=Dir::State::Lists={lists}"]
+    apt("update", options=options)
+    apt("download", *names, options=options, folder=lists)
+    for package in lists.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
+    shutil.rmtree(lists)
+
+
+def _mirror() -> str:
+    """Return the address from which this machine gets Debian itself."""
+    text = "\n".join(path.read_text() for path in SOURCES if path.exists())
+    found = re.search(r"^(?:URIs:|deb(?: \[.*\])?)\s+(\S+/debian/?)(?:\s|$)", text, re.MULTILINE)
+    if found is None:
+        raise EngineError(f"no Debian mirror named in {' or '.join(map(str, SOURCES))}")
+    return found[1]

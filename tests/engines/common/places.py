@@ -21,8 +21,13 @@ def states() -> Path:
 
 
 def state(engine: str) -> Path:
-    """Return the state folder of *engine*, made if missing, closed to other users' listing."""
-    folder = states() / engine
+    """Return the state folder of *engine*; it exists while the engine is up."""
+    return states() / engine
+
+
+def make_state(engine: str) -> Path:
+    """Make the state folder of *engine*, closed to other users' listing, and return it."""
+    folder = state(engine)
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     return folder
@@ -30,6 +35,6 @@ def state(engine: str) -> Path:
 
 def forget(engine: str) -> None:
     """Remove the state folder of *engine*, and the folder above once it is empty."""
-    shutil.rmtree(states() / engine, ignore_errors=True)
+    shutil.rmtree(state(engine), ignore_errors=True)
     if states().is_dir() and not any(states().iterdir()):
         states().rmdir()

@@ -48,6 +48,11 @@ def running(state: Path, name: str) -> bool:
     return _alive(_record(state, name)) is not None
 
 
+def pid(state: Path, name: str) -> int:
+    """Return the pid of the program *name*, which runs."""
+    return int(_record(state, name).read_text().split(" ")[0])
+
+
 def stop(state: Path, name: str, *, force: bool = False, seconds: float = 20) -> None:
     """End the program *name*: TERM (*force*: KILL at once), and KILL if it is not gone after *seconds*."""
     record = _record(state, name)
@@ -61,13 +66,6 @@ def stop(state: Path, name: str, *, force: bool = False, seconds: float = 20) ->
             if number == signal.SIGKILL:
                 raise
     record.unlink(missing_ok=True)
-
-
-def stop_all(state: Path, names: Sequence[str]) -> None:
-    """End the programs *names* one after the other, then kill whatever else they left in the engine's control group."""
-    for name in names:
-        stop(state, name)
-    cgroups.kill(f"{state.name}/programs")
 
 
 def _record(state: Path, name: str) -> Path:

@@ -9,8 +9,8 @@ from common.report import EngineError
 TAIL_LINES = 25
 
 
-def until(what: str, holds: Callable[[], bool], *, seconds: float, log: Path | None = None) -> None:
-    """Return once *holds* is true.
+def until(what: str, holds: Callable[[], bool], *, seconds: float, every: float = 0.05, log: Path | None = None) -> None:
+    """Return once *holds*, asked *every* so many seconds, is true.
 
     Raises:
         EngineError: not within *seconds*; quotes the end of *log*.
@@ -19,7 +19,7 @@ def until(what: str, holds: Callable[[], bool], *, seconds: float, log: Path | N
     while not holds():
         if time.monotonic() > deadline:
             raise EngineError(f"{what} did not come true within {seconds:g} s{tail(log)}")
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def tail(log: Path | None) -> str:

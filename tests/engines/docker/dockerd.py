@@ -13,6 +13,7 @@ from common import cgroups, containerd, places, programs, waiting
 from common.report import EngineError
 
 STATE = places.state("docker")
+PROGRAMS = ("dockerd", "containerd")
 SOCKET = STATE / "docker.sock"
 HOST = f"unix://{SOCKET}"
 BRIDGE = "ce-docker0"
