@@ -1,1 +1,5 @@
-"""An embedded Colonies server."""
+"""An embedded Colonies server: one program, one SQLite file, the wire protocol of github.com/colonyos/colonies."""
+
+from container_executor.server.server import Server
+
+__all__ = ["Server"]

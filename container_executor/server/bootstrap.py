@@ -1,0 +1,27 @@
+"""Making a colony and its users directly in the database, for a server that has its owner in the same program."""
+
+import sqlite3
+from collections.abc import Sequence
+
+from container_executor.errors import ServerError
+from container_executor.server.members import ID_LENGTH
+
+
+def check_ids(owner_id: str, users: Sequence[tuple[str, str]]) -> None:
+    """Raise :class:`ServerError` for what cannot be an id."""
+    for found in (owner_id, *(userid for _, userid in users)):
+        if len(found) != ID_LENGTH:
+            raise ServerError(f"{found!r} is no id: expected {ID_LENGTH} hex digits")
+
+
+def make(db: sqlite3.Connection, colony: str, owner_id: str, users: Sequence[tuple[str, str]]) -> None:
+    """Make a colony and users, or give known ones these ids."""
+    db.execute(
+        "INSERT INTO colonies (name, colonyid) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET colonyid = excluded.colonyid",
+        (colony, owner_id),
+    )
+    for name, userid in users:
+        db.execute("DELETE FROM users WHERE colony = ? AND (name = ? OR userid = ?)", (colony, name, userid))
+        db.execute(
+            "INSERT INTO users (colony, userid, name, email, phone) VALUES (?, ?, ?, '', '')", (colony, userid, name)
+        )
