@@ -75,8 +75,8 @@ def _envelope(answer: Answer, message: str) -> dict[str, Any]:
 
 def _no_envelope(answer: Answer, message: str) -> NoReturn:
     """Tell apart the answers that no handler of a Colonies server has written."""
-    if not answer.body and answer.status == 500:
-        raise refusal(500, "an empty answer: a fault inside the server", message)  # a Go panic in a handler
+    if answer.status == 500:  # a handler of the Go server that panics answers nothing with this status
+        raise refusal(500, f"a fault inside the server, which said {_show(answer.body)}", message)
     if answer.status in _PROXY_STATUSES:
         raise NoAnswerError(f"{message}: no answer from the server, only HTTP status {answer.status} from before it")
     if not answer.body:
