@@ -1,0 +1,312 @@
+"""The daemon: puts the parts together, runs them, and ends them in order."""
+
+import enum
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import attrs
+import structlog
+
+from container_executor import registry
+from container_executor.backend import Backend
+from container_executor.client import Client, Identity, ensure_key, executor_name
+from container_executor.execute.adopt import adopt
+from container_executor.execute.capacity import Ledger
+from container_executor.execute.claim import FORGIVEN, Claimer
+from container_executor.execute.clock import Bell, now
+from container_executor.execute.engine import Engine
+from container_executor.execute.health import serve_health
+from container_executor.execute.journal import Journal
+from container_executor.execute.leases import Leases
+from container_executor.execute.lives import Lives
+from container_executor.execute.metrics import Metrics
+from container_executor.execute.monitor import Monitor
+from container_executor.execute.outcome import Why
+from container_executor.execute.register import Membership
+from container_executor.execute.site import Policy, Site
+from container_executor.execute.sweep import Sweeper
+from container_executor.funcspec import Limits
+from container_executor.models import Capacity
+from container_executor.settings import Drain, Settings
+
+log = structlog.get_logger(__name__)
+
+PARALLEL = 1000
+"""Processes at once where the site sets no bound."""
+
+
+class Phase(enum.IntEnum):
+    """What the daemon is doing. It only ever goes on to a later one."""
+
+    STARTING = 0
+    RUNNING = 1
+    DRAINING = 2
+    ABORTING = 3
+    ENDED = 4
+
+
+@attrs.define(eq=False)
+class Daemon:
+    """One executor: takes processes from the server and runs them on the backend.
+
+    Attributes:
+        settings: What the site set.
+        backend: Where jobs run.
+        journal: What was begun.
+        client: The server, signed as the executor.
+        name: Our name on the server.
+        owner: Marks our objects on the engine.
+        phase: What it is doing.
+        ready: Set once it takes processes.
+        health_port: Where its own web server listens, 0 before it does.
+    """
+
+    settings: Settings
+    backend: Backend
+    journal: Journal
+    client: Client
+    name: str
+    owner: str
+    phase: Phase = Phase.STARTING
+    ready: anyio.Event = attrs.field(factory=anyio.Event)
+    health_port: int = 0
+    metrics: Metrics = attrs.field(factory=Metrics)
+    _told: Bell = attrs.field(factory=Bell)
+    _stranger: Bell = attrs.field(factory=Bell)
+    _lives: Lives | None = None
+    _claimer: Claimer | None = None
+    _monitor: Monitor | None = None
+
+    async def run(self) -> None:
+        """Run until told to end; see :meth:`drain` and :meth:`abort`."""
+        async with anyio.create_task_group() as tasks:
+            site = self._site(tasks)
+            async with self._health(site):
+                tasks.start_soon(self._until_ended, tasks.cancel_scope)
+                await self._start(site, tasks)
+                self._advance(Phase.RUNNING)
+                self.ready.set()
+                log.info("running", executor=self.name, backend=self.backend.name, url=self.client.url, health=self.health_port)
+                await anyio.sleep_forever()
+
+    def drain(self) -> None:
+        """Take no new process; end when the last has ended, or at once where the site hands over."""
+        self._advance(Phase.DRAINING)
+
+    def abort(self) -> None:
+        """Take no new process and stop every job, with grace; then end."""
+        self._advance(Phase.ABORTING)
+
+    @property
+    def live(self) -> int:
+        """How many processes are ours now."""
+        return len(self._lives) if self._lives is not None else 0
+
+    @property
+    def handover_deadline(self) -> datetime:
+        """By when the next start must run, so that the server does not give our processes to others."""
+        last = self._claimer.last_sign if self._claimer else now()
+        return datetime.now(UTC) + timedelta(seconds=last + FORGIVEN - 100 - now())
+
+    def _advance(self, phase: Phase) -> None:
+        if phase > self.phase:
+            self.phase = phase
+            self._told.ring()
+
+    # --- starting -----------------------------------------------------------------------------------------------------
+
+    def _site(self, tasks: anyio.abc.TaskGroup) -> Site:
+        engine = Engine(self.backend)
+        monitor = self._monitor = Monitor(engine)
+        executor = self.settings.executor
+        ledger = Ledger(executor.parallel or PARALLEL, Capacity(executor.cpu, executor.memory, executor.gpus))
+        bell = Bell()
+        site = Site(
+            owner=self.owner,
+            name=self.name,
+            client=self.client,
+            engine=engine,
+            monitor=monitor,
+            journal=self.journal,
+            ledger=ledger,
+            policy=policy_of(self.settings),
+            metrics=self.metrics,
+            tasks=tasks,
+            check_leases=bell.ring,
+        )
+        lives = self._lives = Lives(site)
+        leases = Leases(lives, self._stranger.ring, bell)
+        poll = max(1, round(executor.poll_timeout.total_seconds()))
+        self._claimer = Claimer(lives, poll, reconcile=bell.ring, on_stranger=self._stranger.ring)
+        self._leases = leases
+        return site
+
+    _leases: Leases | None = None
+
+    async def _start(self, site: Site, tasks: anyio.abc.TaskGroup) -> None:
+        membership = membership_of(self.settings, self.client, self.name)
+        await membership.ensure()
+        tasks.start_soon(site.monitor.run)
+        site.monitor.start_watch()
+        if self._lives is None or self._claimer is None or self._leases is None:
+            raise RuntimeError("the site comes first")
+        await adopt(self._lives)
+        tasks.start_soon(self._keep_membership, membership)
+        tasks.start_soon(self._claimer.run)
+        tasks.start_soon(self._leases.run)
+        tasks.start_soon(Sweeper(site.engine, self.journal).run)
+
+    async def _keep_membership(self, membership: Membership) -> None:
+        while True:
+            await self._stranger.wait()
+            log.warning("the server does not know us any more; registering again")
+            await membership.ensure()
+            if self._leases is not None:
+                self._leases.bell.ring()
+
+    # --- ending -------------------------------------------------------------------------------------------------------
+
+    async def _until_ended(self, scope: anyio.CancelScope) -> None:
+        while not await self._may_end():
+            await self._told.wait(0.2 if self.phase > Phase.RUNNING else None)
+        self._advance(Phase.ENDED)
+        scope.cancel()
+
+    async def _may_end(self) -> bool:
+        if self.phase < Phase.DRAINING or self._claimer is None or self._lives is None:
+            return self.phase >= Phase.DRAINING
+        self._claimer.drain()
+        if self.phase is Phase.ABORTING:
+            self._lives.order(Why.ABORTED)
+        if not self.ready.is_set():
+            return not self._lives
+        hands_over = self.phase is Phase.DRAINING and self.settings.executor.drain is Drain.HANDOVER
+        return self._claimer.stopped.is_set() and (hands_over or not self._lives)
+
+    # --- health -------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _health(self, site: Site) -> AsyncIterator[None]:
+        try:
+            async with serve_health(self.settings.executor.health_port, self._report, site.metrics) as port:
+                self.health_port = port
+                yield
+        except OSError as error:
+            log.warning("no health port", port=self.settings.executor.health_port, error=str(error))
+            yield
+
+    def _report(self) -> Mapping[str, Any]:
+        since = self._monitor.unanswered_since if self._monitor else None
+        age = 0.0 if since is None else now() - since
+        stuck = self._monitor.engine.stuck if self._monitor else 0
+        self.metrics.unknown_age.set(age)
+        self.metrics.stuck.set(stuck)
+        return {
+            "ok": self.phase < Phase.ABORTING and stuck == 0 and age < 60,
+            "state": self.phase.name.lower(),
+            "executor": self.name,
+            "backend": self.backend.name,
+            "live": self.live,
+            "engine_unanswered_seconds": round(age, 1),
+            "stuck_calls": stuck,
+        }
+
+
+@asynccontextmanager
+async def open_daemon(settings: Settings, *, dev: bool = False) -> AsyncIterator[Daemon]:
+    """Open the state directory, the backend and the server of one executor.
+
+    Raises:
+        SettingsError: Something that is needed is not set, or cannot be used.
+        JournalError: Another daemon has the state directory.
+    """
+    settings.require("backend", "server.colony")
+    with Journal(settings.state_dir) as journal:
+        owner = settings.executor.owner or ensure_owner(settings.state_dir)
+        name = executor_name(settings.executor.name or f"{socket.gethostname()}-{settings.backend}")
+        identity = _identity(settings, name)
+        backend = open_backend(settings, owner=owner, dev=dev)
+        async with Client(settings.server.url, settings.server.colony, identity, timeout=settings.server.timeout) as client:
+            yield Daemon(settings, backend, journal, client, name, owner)
+
+
+def open_backend(settings: Settings, *, owner: str, dev: bool) -> Backend:
+    """Open the backend that the site chose.
+
+    Raises:
+        SettingsError: It is not installed, or its settings cannot be used.
+    """
+    directory = settings.state_dir / settings.backend
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return registry.open_backend(
+        settings.backend, owner=owner, directory=directory, dev=dev, settings=settings.backends.get(settings.backend, {})
+    )
+
+
+def ensure_owner(state_dir: Path) -> str:
+    """Return the random id that marks our objects on the engine, made once per state directory."""
+    path = state_dir / "owner"
+    if not path.exists():
+        path.write_text(secrets.token_hex(8) + "\n")
+    return path.read_text().strip()
+
+
+def _identity(settings: Settings, name: str) -> Identity:
+    if settings.server.key is not None:
+        return Identity(settings.server.key.reveal())
+    return ensure_key(settings.state_dir / f"{name}.key")
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Return what the site decided about processes."""
+    limits = settings.limits
+    return Policy(
+        limits=Limits(
+            ranks=limits.ranks,
+            walltime=limits.walltime,
+            args_bytes=limits.args_bytes,
+            env_bytes=limits.env_bytes,
+            images=tuple(limits.images),
+            image_roots=tuple(limits.image_roots),
+        ),
+        launches=settings.executor.launches,
+        admission=settings.executor.admission_timeout.total_seconds(),
+        log_cap=settings.executor.log_cap,
+    )
+
+
+def membership_of(settings: Settings, client: Client, name: str) -> Membership:
+    """Return who we are to the server."""
+    key, hardware, software = settings.server.colony_key, settings.hardware, settings.software
+    return Membership(
+        client=client,
+        name=name,
+        type=settings.executor.type,
+        location=settings.executor.location,
+        colony_key=Identity(key.reveal()) if key else None,
+        hardware=[
+            {
+                "model": hardware.model, "nodes": hardware.nodes, "cpu": hardware.cpu, "cores": hardware.cores,
+                "mem": hardware.memory, "storage": hardware.storage, "platform": hardware.platform,
+                "architecture": hardware.architecture, "network": list(hardware.network),
+                "gpu": {
+                    "name": hardware.gpu_name, "mem": hardware.gpu_memory,
+                    "count": hardware.gpu_count, "nodecount": hardware.gpu_nodes,
+                },
+            },
+        ],
+        software=[
+            {
+                "name": software.name or "container-executor",
+                "type": software.type or settings.backend,
+                "version": software.version,
+            },
+        ],
+    )  # fmt: skip

@@ -1,0 +1,223 @@
+"""What this daemon has begun, in SQLite, so that a crash at any moment loses nothing.
+
+Each step that another program could see is written here before it is taken: :class:`Stage` lists them in their order. The
+event loop's thread is the only writer. ``synchronous=NORMAL`` keeps every record through a crash of the program; after a loss
+of power the last few may be missing, and the engine's own list of jobs fills the gap.
+"""
+
+import enum
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+import cattrs
+
+from container_executor.errors import ContainerExecutorError
+from container_executor.execute.outcome import Outcome
+from container_executor.models import Handle, JobSpec
+
+SCHEMA_VERSION = 1
+KEEP_DONE = timedelta(days=7)
+"""How long finished rows are kept: their launch numbers must not be given out again while the engine may have leftovers."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS processes (
+    process_id TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    launch INTEGER NOT NULL,
+    changed REAL NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (process_id, attempt)
+) STRICT
+"""
+
+
+class Stage(enum.StrEnum):
+    """How far a process has come. Each names the record that was written last."""
+
+    ASSIGNED = "assigned"  # the server gave it to us; nothing was done yet
+    LAUNCHING = "launching"  # a launch number is taken; the engine may have the job or not
+    LAUNCHED = "launched"  # the engine has the job
+    ENDED = "ended"  # the outcome is known
+    STAGED = "staged"  # results are out
+    CLOSED = "closed"  # the server knows
+    UNDONE = "undone"  # the server accepted the close, then gave the process away again
+    DONE = "done"  # nothing is left on the engine
+
+
+class JournalError(ContainerExecutorError):
+    """The journal cannot be read or written: a full disk, a foreign file, another daemon."""
+
+
+@attrs.frozen
+class Forwarded:
+    """How far the output of a job has come to the server.
+
+    Attributes:
+        cursor: The backend's cursor after what has arrived.
+        pending: What :class:`~container_executor.execute.text.Pending` holds, as JSON.
+        sent: Characters that have arrived.
+        said: Names of our own lines that have arrived, so that a restart does not repeat them.
+        since: Time of a log entry that is known to have arrived, in the server's nanoseconds.
+        entries: How many of our entries after *since* have arrived.
+        next: What will hold once the entry under way has arrived; None while none is.
+    """
+
+    cursor: str = ""
+    pending: dict[str, str] = attrs.field(factory=dict)
+    sent: int = 0
+    said: tuple[str, ...] = ()
+    since: int = 0
+    entries: int = 0
+    next: "Forwarded | None" = None
+
+
+@attrs.frozen
+class Record:
+    """All that is known of one attempt of a process.
+
+    Attributes:
+        process_id: The server's id.
+        attempt: The server's ``retries``.
+        started: The server's start time of the assignment that we hold.
+        stage: How far it has come.
+        launch: The launch number in use, 0 before the first.
+        base: The launch number that an earlier assignment of this attempt had come to.
+        job: What was launched, with its image pinned.
+        handle: The job on the engine.
+        submitted: When it was submitted, in seconds since 1970.
+        forwarded: How far its output has come.
+        outcome: What became of it.
+        stopped: Why we stopped it, "" where we did not.
+    """
+
+    process_id: str
+    attempt: int
+    started: datetime | None = None
+    stage: Stage = Stage.ASSIGNED
+    launch: int = 0
+    base: int = 0
+    job: JobSpec | None = None
+    handle: Handle | None = None
+    submitted: float = 0.0
+    forwarded: Forwarded = attrs.field(factory=Forwarded)
+    outcome: Outcome | None = None
+    stopped: str = ""
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from every other record."""
+        return (self.process_id, self.attempt)
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=False, omit_if_default=True)
+    converter.register_unstructure_hook(datetime, lambda value: value.isoformat())
+    converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
+    converter.register_unstructure_hook(timedelta, lambda value: value.total_seconds())
+    converter.register_structure_hook(timedelta, lambda value, _: timedelta(seconds=value))
+    return converter
+
+
+_CONVERTER = _converter()
+
+
+class Journal:
+    """The records of one state directory. Only one daemon can have it open."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open, or make, the journal in *folder*.
+
+        Raises:
+            JournalError: Another daemon holds it, it is not a journal, or the folder cannot be written.
+        """
+        self._lock = _lock(folder)
+        self._path = folder / "journal.sqlite"
+        try:
+            self._database = sqlite3.connect(self._path, isolation_level=None)
+            self._path.chmod(0o600)
+            self._prepare()
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: cannot be used as a journal: {error}") from error
+
+    def _prepare(self) -> None:
+        execute = self._database.execute
+        execute("PRAGMA journal_mode=WAL")
+        execute("PRAGMA synchronous=NORMAL")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA_VERSION):
+            raise JournalError(f"{self._path}: written by a newer version (schema {version}); start that version again")
+        execute(_SCHEMA)
+        execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        execute("DELETE FROM processes WHERE stage = 'done' AND changed < ?", [time.time() - KEEP_DONE.total_seconds()])
+
+    def write(self, record: Record) -> None:
+        """Write the record; it is safe from a crash of the program when this returns.
+
+        Raises:
+            JournalError: The disk is full, or cannot be written.
+        """
+        row = (*record.key, record.stage.value, record.launch, time.time(), json.dumps(_CONVERTER.unstructure(record)))
+        try:
+            self._database.execute("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?, ?, ?)", row)
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: cannot be written: {error}; free space in that folder") from error
+
+    def read(self, process_id: str, attempt: int) -> Record | None:
+        """Return the record of one attempt, or None."""
+        rows = self._database.execute(
+            "SELECT record FROM processes WHERE process_id = ? AND attempt = ?", [process_id, attempt]
+        ).fetchall()
+        return _record(rows[0][0]) if rows else None
+
+    def open_records(self) -> Iterator[Record]:
+        """Yield every record that is not done, oldest first."""
+        rows = self._database.execute(
+            "SELECT record FROM processes WHERE stage NOT IN ('done', 'undone') ORDER BY changed"
+        ).fetchall()
+        return (_record(row[0]) for row in rows)
+
+    def undone(self, process_id: str) -> Record | None:
+        """Return the attempt of a process whose close the server took back, or None."""
+        rows = self._database.execute(
+            "SELECT record FROM processes WHERE process_id = ? AND stage = 'undone' ORDER BY attempt DESC", [process_id]
+        ).fetchall()
+        return _record(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        """Close the journal and let another daemon have it."""
+        self._database.close()
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+
+def _record(text: str) -> Record:
+    fields: dict[str, Any] = json.loads(text)
+    return _CONVERTER.structure(fields, Record)
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{folder}: cannot be used as state directory: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise JournalError(f"{folder}: another daemon uses this state directory; give each its own with --state-dir") from error
+    return lock
