@@ -99,7 +99,7 @@ def _spec(section: Section) -> FunctionSpec:
         conditions=conditions,
         env=_env(section),
         fs=_filesystem(section),
-        maxwaittime=_seconds(section, "maxwaittime") or NO_LIMIT,
+        maxwaittime=_limit(section, "maxwaittime") or NO_LIMIT,
         maxexectime=_maxexectime(section),
         maxretries=_limit(section, "maxretries"),
         priority=section.whole("priority", low=-MOST_PRIORITY, high=MOST_PRIORITY),

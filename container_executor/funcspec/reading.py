@@ -120,11 +120,16 @@ def open_section(value: Any, path: str, keys: Keys, report: Report, example: str
             others[key] = member
         elif member is None:
             continue
-        elif name in members and members[name] != member:
+        elif name in members and not _is_same(members[name], member):
             report.error(join(path, key), f"says something else than {shown(spelled[name])}; leave one of them out")
         else:
             members[name], spelled[name] = member, key
     return Section(path, members, spelled, others, report)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return True for equal plain values. Lists and objects count as different: comparing deep ones recurses without bound."""
+    return isinstance(one, str | int | float) and isinstance(other, str | int | float) and one == other
 
 
 def refuse_others(section: Section, keys: Keys) -> None:
@@ -154,7 +159,7 @@ def read_object(value: Any, path: str, report: Report, example: str) -> dict[str
             report.error(join(path, key), "stands there more than once; leave one")
     for key in value:
         if not isinstance(key, str):
-            report.error(path, f"has the key {key!r:.60}, expected a text")
+            report.error(path, f"has a key that is no text ({type(key).__name__})")
             return {}
     return value
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from typing import Any, NoReturn
+from typing import Any
 
 from container_executor.errors import Problem, SpecError
 from container_executor.funcspec.parse import Parsed, parse
@@ -30,7 +30,7 @@ def _load(text: str | bytes, source: str) -> Any:
     if len(text) > LONGEST:
         raise SpecError(Problem(source, f"is larger than {format_size(LONGEST)}; data belongs into files, see fs"))
     try:
-        return json.loads(_decoded(text), object_pairs_hook=_object, parse_constant=_refuse_constant)
+        return json.loads(_decoded(text), object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise SpecError(_syntax_problem(error, source)) from None
     except UnicodeDecodeError as error:
@@ -59,7 +59,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     repeated = Repeated(members)
     repeated.repeated = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
     return repeated
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise SpecError(Problem("", f"has the number {name}, which JSON does not know; write it as a text, in quotes"))
