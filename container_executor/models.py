@@ -5,6 +5,7 @@ All are frozen. Times are aware UTC datetimes, durations timedeltas, sizes bytes
 
 import enum
 import json
+import secrets
 import signal as signals
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -36,6 +37,11 @@ class Mark:
     process_id: str
     attempt: int = 0
     launch: int = 1
+
+    @classmethod
+    def new(cls) -> Self:
+        """Make a mark for a job that no server knows: random owner and process id, no colony."""
+        return cls(owner=secrets.token_hex(8), colony="", process_id=secrets.token_hex(32))
 
     @property
     def job_id(self) -> str:
@@ -88,7 +94,6 @@ class JobSpec:
     """One launch of a process, all its ranks, independent of any engine.
 
     Attributes:
-        mark: Identity; :attr:`job_id` follows from it.
         image: Image reference as the user wrote it, or pinned by :meth:`Backend.prepare`.
         argv: Program and arguments of every rank. A shell line arrives here as ``sh -c LINE sh ARGS...``.
         env: The user's variables. :func:`rank_env` adds ours.
@@ -103,9 +108,9 @@ class JobSpec:
         mounts: Directories that the job sees, parents before children.
         input: JSON text that the job finds in the file ``$COLONIES_INPUT``; "" for none.
         pull: Get the image anew even where it is there already.
+        mark: Identity; :attr:`job_id` follows from it. A job of the library that is given none gets one of its own.
     """
 
-    mark: Mark
     image: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = attrs.field(factory=dict)
@@ -120,6 +125,7 @@ class JobSpec:
     mounts: tuple[Mount, ...] = ()
     input: str = ""
     pull: bool = False
+    mark: Mark = attrs.field(factory=Mark.new, kw_only=True)
 
     @property
     def job_id(self) -> str:
