@@ -78,6 +78,8 @@ def decode(envelope: Envelope, handler: Handler) -> dict[str, Any]:
     Raises:
         Refused: It is not what its type promises.
     """
+    if handler.bare:
+        return {}
     try:
         raw = envelope.message()
         message: dict[str, Any] = handler.fields(raw)

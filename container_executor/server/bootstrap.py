@@ -1,10 +1,19 @@
-"""Making a colony and its users directly in the database, for a server that has its owner in the same program."""
+"""What is written into the database at a start, and by the program that the server is a part of."""
 
 import sqlite3
 from collections.abc import Sequence
 
 from container_executor.errors import ServerError
 from container_executor.server.members import ID_LENGTH
+
+
+def own(db: sqlite3.Connection, server_id: str, host: str, port: int) -> None:
+    """Store where the server listens, and its owner unless that was changed since a start with the same id."""
+    known = dict(db.execute("SELECT key, value FROM server"))
+    given = {"host": host, "port": str(port), "given": server_id}
+    if known.get("given") != server_id:
+        given["serverid"] = server_id
+    db.executemany("INSERT OR REPLACE INTO server VALUES (?, ?)", given.items())
 
 
 def check_ids(owner_id: str, users: Sequence[tuple[str, str]]) -> None:

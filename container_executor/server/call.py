@@ -88,6 +88,7 @@ class Handler:
         role: Refuses who may not ask.
         run: Does it and returns the reply's payload.
         signed: Whether the signature is checked.
+        bare: Whether the payload is not looked at.
         reply: The reply's type, where it is not that of the message.
     """
 
@@ -97,4 +98,5 @@ class Handler:
     role: Role
     run: Run
     signed: bool = True
+    bare: bool = False
     reply: str = ""

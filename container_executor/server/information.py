@@ -1,5 +1,7 @@
 """What the server says of itself to anybody, without a signature."""
 
+from importlib.metadata import version as installed_version
+
 from container_executor.server.call import Call, Handler
 from container_executor.server.fields import dump, struct
 from container_executor.server.roles import anybody
@@ -10,4 +12,16 @@ def version(_call: Call) -> str:
     return dump({"buildversion": "", "buildtime": "", "msgtype": "versionmsg"})
 
 
-VERSION = Handler("versionmsg", "get server version", struct(), anybody, version, signed=False)
+def server_info(call: Call) -> str:
+    """Say which program this is and where it listens."""
+    known = dict(call.db.execute("SELECT key, value FROM server WHERE key IN ('host', 'port')"))
+    backend = {"type": "http", "port": int(known["port"]), "host": known["host"]}
+    build = f"container-executor {installed_version('container-executor')}"
+    return dump({"buildversion": build, "buildtime": "", "backends": [backend]})
+
+
+HANDLERS = (
+    Handler("versionmsg", "get server version", struct(), anybody, version, signed=False),
+    Handler("getserverinfomsg", "get server info", struct(), anybody, server_info, signed=False, bare=True),
+)
+"""The messages of this module."""

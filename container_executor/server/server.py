@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import signal
 import socket
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,7 @@ from container_executor.server.schema import Durability
 from container_executor.server.store import Store
 from container_executor.server.subscriptions import Subscriptions
 from container_executor.server.web import Limits, Site
+from container_executor.server.websocket import Sockets
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +81,8 @@ class Server:
         async with contextlib.AsyncExitStack() as stack:
             self._store.open()
             stack.push_async_callback(self._store.close)
-            await self._store.run(self._own)
             await self._listen(stack)
+            await self._store.run(self._own)
             clock = asyncio.create_task(self._tick(), name="colonies-deadlines")
             stack.push_async_callback(_cancelled, clock)
             self._stack = stack.pop_all()
@@ -126,7 +128,7 @@ class Server:
             self._subscriptions.publish(effect)
 
     def _own(self, db: sqlite3.Connection, _now: int) -> tuple[None, list[Effect]]:
-        db.execute("INSERT INTO server VALUES ('serverid', ?) ON CONFLICT (key) DO NOTHING", (self.server_id,))
+        bootstrap.own(db, self.server_id, self.host, self.port)
         return None, []
 
     async def _tick(self) -> None:
@@ -147,7 +149,8 @@ class Server:
 
     async def _listen(self, stack: contextlib.AsyncExitStack) -> None:
         answering = Answering(self._store, self._pollers, self._subscriptions)
-        site = Site(answering, Limits(self.largest_body, self.body_timeout.total_seconds()))
+        sockets = Sockets(answering, self._subscriptions)
+        site = Site(answering, sockets, Limits(self.largest_body, self.body_timeout.total_seconds()))
         runner = web.ServerRunner(
             web.Server(site, handler_cancellation=True, keepalive_timeout=120, access_log=None), shutdown_timeout=0.5
         )
@@ -172,3 +175,22 @@ def _socket(host: str, port: int) -> socket.socket:
     listening = socket.create_server((host, port), family=family, backlog=512)
     listening.setblocking(False)
     return listening
+
+
+async def serve(server: Server, ready: Callable[[Server], None] = lambda _server: None) -> None:
+    """Run a server until SIGTERM or SIGINT; *ready* is called once it can be reached.
+
+    Raises:
+        ServerError: The database or the address cannot be used.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        async with server:
+            ready(server)
+            await stop.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

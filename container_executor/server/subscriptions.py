@@ -6,7 +6,11 @@ from collections import Counter
 import attrs
 
 from container_executor.server.call import Effect, Entered
+from container_executor.server.envelope import wrap
 from container_executor.server.process import Process
+
+EVENT = "subscribeprocessmsg"
+"""The type of every event, whatever was subscribed to."""
 
 MOST_UNREAD = 1000
 """Events that may wait for a slow reader before its connection is given up."""
@@ -17,7 +21,8 @@ class Wish:
     """What a subscriber wants to hear of.
 
     Attributes:
-        processid: One process; empty for all of the colony and type.
+        colony: With ``executortype``: processes of this colony and type.
+        processid: Or this one process.
         state: The state that is entered.
     """
 
@@ -33,7 +38,7 @@ class Wish:
 
 def of_process(process: Process) -> Wish:
     """Return the wish that only this process in its state fulfils."""
-    return Wish(process.colony, "", process.processid, process.state)
+    return Wish("", "", process.processid, process.state)
 
 
 def of_type(process: Process) -> Wish:
@@ -95,4 +100,4 @@ class Subscriptions:
         if isinstance(effect, Entered) and effect.text is not None:
             for subscriber in self._subscribers:
                 if any(wish.matches(effect.process) for wish in subscriber.wishes):
-                    subscriber.offer(effect.text)
+                    subscriber.offer(wrap(EVENT, effect.text))

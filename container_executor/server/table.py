@@ -21,7 +21,8 @@ from container_executor.server import (
 from container_executor.server.call import Handler
 
 _GROUPS: tuple[tuple[Handler, ...], ...] = (
-    (information.VERSION, assigning.ASSIGN),
+    (assigning.ASSIGN,),
+    information.HANDLERS,
     members.HANDLERS,
     executors.HANDLERS,
     functions.HANDLERS,

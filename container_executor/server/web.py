@@ -10,6 +10,7 @@ from aiohttp import web
 from container_executor.server.answering import Answering
 from container_executor.server.envelope import wrap_refusal
 from container_executor.server.refusal import Refused
+from container_executor.server.websocket import Sockets
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Site:
     """Answers every HTTP request."""
 
     answering: Answering
+    sockets: Sockets
     limits: Limits
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -41,6 +43,8 @@ class Site:
             return await self._call(request)
         if route == ("GET", "/health"):
             return web.Response()
+        if route == ("GET", "/pubsub"):
+            return await self.sockets(request)
         return web.Response(status=HTTPStatus.NOT_FOUND, text="404 page not found")
 
     async def _call(self, request: web.BaseRequest) -> web.Response:
