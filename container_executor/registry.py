@@ -1,11 +1,13 @@
 """Finds backends by name: entry points of installed distributions, each imported only when it is opened."""
 
 import builtins
+import re
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
+from inspect import cleandoc
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 
@@ -98,13 +100,44 @@ def open_backend(
         raise SettingsError(f"[backends.{name}]: {error}") from None
 
 
+def check_settings(
+    name: str, settings: Mapping[str, Any], origins: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return *settings* of backend *name* as the types of its fields, without opening it.
+
+    Raises:
+        SettingsError: No such backend, or one line for each setting that is unknown or wrong.
+    """
+    every = _fields(load(name))
+    return _values(name, {key: field for key, field in every.items() if key not in FILLED}, settings, origins)
+
+
+def source(name: str) -> str:
+    """Return the distribution that backend *name* comes from, with its version.
+
+    Raises:
+        SettingsError: There is no such backend.
+    """
+    entry = _offer(name)
+    return f"{_distribution(entry)} {entry.dist.version}" if entry.dist else _distribution(entry)
+
+
 def settings_of(name: str) -> tuple[BackendSetting, ...]:
     """Return the settings of backend *name* in the order of its class.
 
     Raises:
         SettingsError: As :func:`load`.
     """
-    return tuple(_describe(field) for key, field in _fields(load(name)).items() if key not in FILLED)
+    kind = load(name)
+    return tuple(_describe(field, kind.__doc__ or "") for key, field in _fields(kind).items() if key not in FILLED)
+
+
+def _offer(name: str) -> EntryPoint:
+    offers = _offers()
+    if name not in offers:
+        hint = nearest(name, list(offers)) or ";"
+        raise SettingsError(f"there is no backend {name!r}{hint} installed: {', '.join(sorted(offers)) or 'none'}")
+    return offers[name]
 
 
 def _offers() -> dict[str, EntryPoint]:
@@ -170,24 +203,27 @@ def _values(
     return values
 
 
-def _describe(field: "attrs.Attribute[Any]") -> BackendSetting:
+def _describe(field: "attrs.Attribute[Any]", documentation: str) -> BackendSetting:
     return BackendSetting(
         name=field.name,
         type=_type_name(field.type),
         default=_default(field.default),
-        help=field.metadata.get("help", ""),
+        help=field.metadata.get("help") or _documented(field.name, documentation),
     )
+
+
+def _documented(name: str, documentation: str) -> str:
+    """Return what the section ``Attributes:`` of a docstring says about *name*, on one line."""
+    attributes = cleandoc(documentation).partition("\nAttributes:\n")[2]
+    found = re.search(rf"^    {name}: (.+(?:\n     +.+)*)", attributes, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
 
 
 def _type_name(kind: Any) -> str:
-    return (
-        kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind).replace("typing.", "")
-    )
+    return kind.__name__ if isinstance(kind, type) and not get_args(kind) else str(kind).replace("typing.", "")
 
 
 def _default(default: Any) -> str:
     if default is attrs.NOTHING:
         return ""
-    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs call the class a function
-        return "" if default.takes_self else repr(default.factory())
-    return repr(default)
+    return "computed" if hasattr(default, "takes_self") else repr(default)

@@ -151,6 +151,11 @@ class ExecutorSettings:
         "How long a process that was taken may wait for free capacity before it is closed as failed.",
         check=some_time,
     )
+    pending_timeout: timedelta = setting(
+        timedelta(hours=1),
+        "How long the engine may take to start a job before it is stopped and closed as failed.",
+        check=some_time,
+    )
     launches: int = setting(
         3, "How often one attempt is launched when the engine, not the job, failed.", check=positive
     )
@@ -215,13 +220,11 @@ class LimitSettings:
         "The longest walltime, and how long a process whose maxexectime is -1 may take.",
         check=some_time,
     )
-    env_bytes: int = setting(128 * 2**10, "Bytes of all variables of a spec.", parse=parse_memory, check=positive)
-    args_bytes: int = setting(
-        128 * 2**10, "Bytes of the command and its arguments.", parse=parse_memory, check=positive
-    )
+    env_bytes: int = setting(2**18, "Bytes of all variables of a spec.", parse=parse_memory, check=positive)
+    args_bytes: int = setting(2**20, "Bytes of the command and its arguments.", parse=parse_memory, check=positive)
     images: tuple[str, ...] = setting(
-        ("*",),
-        "Patterns of the images that may run, with * and ?, as registry.example.org/team/*.",
+        (),
+        "Patterns of the full references of the images that may run, with * and ?, as docker.io/library/*; empty: all.",
     )
     image_roots: tuple[str, ...] = setting((), "Directories of this host below which an image may be a file.")
 
