@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 
 _RESOLUTION = 1.0  # seconds: a Date header has whole seconds, cut off
+_LATEST_YEAR = 9000  # a later one would overflow when it is carried on
 
 
 def boot_time() -> float:
@@ -71,6 +72,6 @@ class ServerClock:
 def _stamp(date: str) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
-    return moment.timestamp() if moment.tzinfo else None
+    return moment.timestamp() if moment.tzinfo and moment.year < _LATEST_YEAR else None

@@ -96,7 +96,7 @@ class Transport:
             ) as socket:
                 await socket.send_str(body.decode())
                 while (left := end - time.monotonic()) > 0:
-                    answer = _event(await socket.receive(timeout=left), socket)
+                    answer = _event(await socket.receive(timeout=left))
                     if answer is None:
                         return
                     yield answer
@@ -128,14 +128,14 @@ class Transport:
         return bytes(body)
 
 
-def _event(message: aiohttp.WSMessage, socket: aiohttp.ClientWebSocketResponse) -> Answer | None:
+def _event(message: aiohttp.WSMessage) -> Answer | None:
     """Return what a websocket message carries; None once the connection is gone."""
     if message.type is aiohttp.WSMsgType.TEXT:
         return Answer(message.data.encode())
     if message.type is aiohttp.WSMsgType.BINARY:
         return Answer(message.data)
-    if isinstance(socket.exception(), aiohttp.WebSocketError):
-        raise ProtocolError(f"the server broke the rules of the websocket: {socket.exception()}")
+    if message.type is aiohttp.WSMsgType.ERROR and isinstance(message.data, aiohttp.WebSocketError):
+        raise ProtocolError(f"the server broke the rules of the websocket: {message.data}")
     return None
 
 

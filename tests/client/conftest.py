@@ -112,6 +112,7 @@ class Script:
 
     calls: list[Received] = attrs.Factory(list)
     connections: set[Any] = attrs.Factory(set)
+    sockets: list[Any] = attrs.Factory(list)
     _answers: dict[str, list[Any]] = attrs.Factory(dict)
     path: str = ""
 
@@ -164,7 +165,7 @@ class Script:
         return web.Response(text=envelope(message, answer))
 
     async def _pubsub(self, request: web.Request) -> web.StreamResponse:
-        self.connections.add(request.transport)
+        self.sockets.append(request.transport)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         message = self._note(await socket.receive_str())
