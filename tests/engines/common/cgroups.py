@@ -3,6 +3,7 @@
 Both versions are served. Version 1 has one hierarchy per controller, all walked alike; version 2 has one.
 """
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -90,10 +91,8 @@ def kill(name: str) -> None:
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def remove(name: str) -> None:
@@ -102,7 +101,5 @@ def remove(name: str) -> None:
     for hierarchy in hierarchies():
         for group in _tree(hierarchy / TOP / name):
             group.rmdir()
-        try:
+        with contextlib.suppress(OSError):  # absent, or another engine's groups are in it
             (hierarchy / TOP).rmdir()
-        except OSError:  # absent, or another engine's groups are in it
-            pass

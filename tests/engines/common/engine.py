@@ -26,4 +26,5 @@ def end(name: str, runs: Sequence[str] = ()) -> None:
     cgroups.remove(name)
     mounts.unmount_below(state)
     containerd.remove_sockets(state)
+    places.take_back(state)
     places.forget(name)

@@ -1,5 +1,6 @@
 """Where the engines keep things: a cache that outlives them and one state folder each that does not."""
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -31,6 +32,23 @@ def make_state(engine: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)
     return folder
+
+
+def lend(state: Path, folder: Path) -> None:
+    """Make *folder* of the machine, and those above it, where they are missing; `take_back` removes what this made."""
+    with (state / "lent-folders").open("a") as lent:
+        for path in reversed([folder, *folder.parents]):
+            if not path.exists():
+                path.mkdir()
+                lent.write(f"{path}\n")
+
+
+def take_back(state: Path) -> None:
+    """Remove the folders that `lend` made, unless someone uses them by now."""
+    lent = state / "lent-folders"
+    for line in reversed(lent.read_text().splitlines() if lent.exists() else []):
+        with contextlib.suppress(OSError):
+            Path(line).rmdir()
 
 
 def forget(engine: str) -> None:

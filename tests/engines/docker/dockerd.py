@@ -13,6 +13,9 @@ from common import cgroups, containerd, places, programs, waiting
 from common.report import EngineError
 
 STATE = places.state("docker")
+PIDFILE = STATE / "dockerd.pid"
+# Made by dockerd and by containerd's shims wherever their own folders are.
+FIXED_FOLDERS = (Path("/run/docker/plugins"), Path("/run/containerd/s"))
 PROGRAMS = ("dockerd", "containerd")
 SOCKET = STATE / "docker.sock"
 HOST = f"unix://{SOCKET}"
@@ -25,8 +28,13 @@ CONTAINERS = "docker/containers"
 
 def start() -> None:
     """Start dockerd and its containerd unless they run, and wait for an answer."""
+    for folder in FIXED_FOLDERS:
+        places.lend(STATE, folder)
     socket = containerd.start(STATE, "containerd")
     cgroups.make(CONTAINERS)
+    if not programs.running(STATE, "dockerd"):
+        # A killed dockerd leaves it, and while nobody has reaped its pid the next one would take it for alive.
+        PIDFILE.unlink(missing_ok=True)
     programs.start(STATE, "dockerd", command(socket))
     log = programs.log_of(STATE, "dockerd")
     waiting.until("an answer of dockerd", answers, seconds=60, log=log)
@@ -41,7 +49,7 @@ def command(socket: Path) -> list[str | Path]:
         f"--containerd={socket}",
         f"--data-root={STATE / 'data'}",
         f"--exec-root={STATE / 'exec'}",
-        f"--pidfile={STATE / 'dockerd.pid'}",
+        f"--pidfile={PIDFILE}",
         f"--bridge={BRIDGE}",
         f"--default-address-pool={POOL}",
         f"--cgroup-parent={cgroups.path(CONTAINERS)}",

@@ -6,14 +6,24 @@ with their own /var and /run they do not meet, and their mounts end with the nam
 
 import json
 import subprocess
+import urllib.request
+from functools import partial
 from pathlib import Path
 
 from cluster import BRIDGE, NODES, PODS, STATE, Node, kubeconfig, kubectl
 
-from common import cgroups, containerd, images, programs, waiting
+from common import cgroups, containerd, images, places, programs, waiting
 
 # Folders that a kubelet, a containerd and its network plugins use under fixed names.
-OWN = ("/var/lib/kubelet", "/var/log/pods", "/var/log/containers", "/var/lib/cni", "/run/containerd", "/run/netns", "/usr/libexec/kubernetes")
+OWN = (
+    "/var/lib/kubelet",
+    "/var/lib/cni",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/run/containerd",
+    "/run/netns",
+    "/usr/libexec/kubernetes",
+)
 ENTER = 'while [ "$1" != -- ]; do mount --bind "$1" "$2" || exit 1; shift 2; done; touch "$2"; exec sleep infinity'
 PAUSE = "docker.io/library/pause:latest"
 CNI_PLUGINS = "/usr/lib/cni"
@@ -51,42 +61,32 @@ def own_folder(node: Node, target: str) -> Path:
     """Return the folder that *node* sees as *target*; both exist afterwards."""
     folder = node.folder / target.strip("/").replace("/", "-")
     folder.mkdir(parents=True, exist_ok=True)
-    made = STATE / "made-folders"
-    for path in reversed([Path(target), *Path(target).parents]):
-        if not path.exists():
-            path.mkdir()
-            with made.open("a") as file:
-                file.write(f"{path}\n")
+    places.lend(STATE, Path(target))
     return folder
 
 
-def remove_made_folders() -> None:
-    """Remove the empty folders that `own_folder` had to make on the machine."""
-    made = STATE / "made-folders"
-    for line in reversed(made.read_text().splitlines() if made.exists() else []):
-        try:
-            Path(line).rmdir()
-        except OSError:  # used by someone else by now
-            pass
-
-
 def wait_until_ready() -> None:
-    """Wait until every node takes pods."""
-    log = programs.log_of(STATE, NODES[0].programs[0])
-    waiting.until("two nodes that are Ready", lambda: len(ready()) == len(NODES), seconds=120, every=0.3, log=log)
+    """Wait until every node's kubelet answers and the node takes pods: a node that was away for seconds was Ready all along."""
+    for node in NODES:
+        log = programs.log_of(STATE, node.programs[0])
+        waiting.until(f"an answer of the kubelet of {node.name}", partial(answers, node), seconds=60, every=0.3, log=log)
+        waiting.until(f"the readiness of {node.name}", partial(takes_pods, node), seconds=90, every=0.3, log=log)
 
 
-def ready() -> set[str]:
-    """Return the names of the nodes that are Ready and have no taint."""
-    answer = kubectl("get", "nodes", "--output=json", check=False)
-    return {item["metadata"]["name"] for item in json.loads(answer or '{"items": []}')["items"] if _takes_pods(item)}
+def answers(node: Node) -> bool:
+    """Tell whether the kubelet of *node* is at work."""
+    try:
+        with urllib.request.urlopen(f"http://{node.address}:10248/healthz", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
 
 
-def _takes_pods(node: dict[str, object]) -> bool:
-    spec, status = node["spec"], node["status"]
-    assert isinstance(spec, dict) and isinstance(status, dict)
-    conditions = {item["type"]: item["status"] for item in status.get("conditions", [])}
-    return conditions.get("Ready") == "True" and not spec.get("taints")
+def takes_pods(node: Node) -> bool:
+    """Tell whether *node* is Ready and has no taint."""
+    found = json.loads(kubectl("get", "node", node.name, "--output=json", check=False) or "{}")
+    conditions = {item["type"]: item["status"] for item in found.get("status", {}).get("conditions", [])}
+    return conditions.get("Ready") == "True" and not found["spec"].get("taints")
 
 
 def cri_of(node: Node) -> str:
@@ -122,6 +122,9 @@ def kubelet_of(node: Node, socket: Path) -> dict[str, object]:
         "featureGates": {"KubeletInUserNamespace": True},  # goes on where it may not write an oom score or a sysctl
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": cgroups.path(f"kube/{node.name}"),
+        # No name server is there: a look-up is refused at once, and no pod gets the warning that there is none.
+        "clusterDNS": [node.address],
+        "clusterDomain": "cluster.local",
         "failSwapOn": False,
         "makeIPTablesUtilChains": False,
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
