@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
+import click
 
-from container_executor.client import Client, Identity, NotFoundError, Process, ProcessState
-from container_executor.errors import SettingsError
+from container_executor.client import Client, Identity, Process, ProcessState
+from container_executor.errors import ContainerExecutorError, SettingsError
 from container_executor.settings import Settings
 
 T = TypeVar("T")
@@ -17,6 +18,10 @@ SHORT = 12
 """Digits of an id that tables show."""
 _FEWEST = 4
 _LATEST = 100  # what one call lists at most
+
+
+class UnknownIdError(ContainerExecutorError):
+    """No process has an id that begins like that."""
 
 
 def call(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
@@ -56,12 +61,12 @@ async def full_id(client: Client, text: str) -> str:
     The beginning is looked for among the latest hundred processes of each state, which is what a server lists at once.
 
     Raises:
-        SettingsError: It is no id, or the beginning of several.
-        NotFoundError: No process begins with it.
+        click.UsageError: It is no id, or the beginning of several.
+        UnknownIdError: No process begins with it.
     """
     wanted = text.lower()
     if not re.fullmatch(r"[0-9a-f]{4,64}", wanted):
-        raise SettingsError(f"{text!r} is no process id: 64 hex digits, or the first few ({_FEWEST} at least)")
+        raise click.UsageError(f"{text!r} is no process id: 64 hex digits, or the first few ({_FEWEST} at least)")
     if len(wanted) == ID_LENGTH:
         return wanted
     found = [process.id for process in await _latest(client) if process.id.startswith(wanted)]

@@ -7,6 +7,7 @@ standard error says which it was.
 
 import enum
 
+from container_executor.cli.connection import UnknownIdError
 from container_executor.client import DeniedError, NoAnswerError, NotFoundError
 from container_executor.errors import BackendError, ContainerExecutorError, ServerError, SettingsError, SpecError
 from container_executor.models import FailureClass
@@ -34,6 +35,7 @@ class ExitCode(enum.IntEnum):
 _BY_ERROR: tuple[tuple[type[ContainerExecutorError], ExitCode], ...] = (
     (SpecError, ExitCode.SPEC),
     (SettingsError, ExitCode.CONFIG),
+    (UnknownIdError, ExitCode.NOT_FOUND),
     (NotFoundError, ExitCode.NOT_FOUND),
     (DeniedError, ExitCode.DENIED),
     (NoAnswerError, ExitCode.UNAVAILABLE),

@@ -22,7 +22,7 @@ def keys() -> None:
 def new(file: Path) -> None:
     """Make a key, write it to FILE, which only its owner can read, and print its id. An existing file is left alone."""
     if file.exists():
-        raise SettingsError(f"{file} exists already; a key that is lost cannot be made again")
+        raise click.UsageError(f"{file} exists already; a key that is lost cannot be made again")
     click.echo(ensure_key(file).id)
 
 

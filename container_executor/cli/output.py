@@ -62,11 +62,14 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(width=None if on_terminal() else 100_000, highlight=False)
-    table = Table(*columns, box=box.SIMPLE_HEAD if on_terminal() else None, pad_edge=False)
+    terminal = on_terminal()
+    table = Table(*columns, box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
     for row in rows:
         table.add_row(*(Text(escape(cell), overflow="fold") for cell in row))
-    console.print(table)
+    console = Console(width=None if terminal else 100_000, highlight=False)
+    with console.capture() as printed:
+        console.print(table)
+    click.echo("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()).encode(), nl=False)
 
 
 def write_sheet(pairs: Iterable[tuple[str, str]]) -> None:

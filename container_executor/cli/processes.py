@@ -22,7 +22,7 @@ from container_executor.cli.output import (
 )
 from container_executor.cli.site import json_option, with_settings
 from container_executor.client import Client, Executor, Process, ProcessState
-from container_executor.errors import ServerError
+from container_executor.errors import ContainerExecutorError
 from container_executor.settings import Settings
 
 _STATES = {state.name.lower(): state for state in ProcessState}
@@ -113,7 +113,7 @@ async def _cancel(client: Client, text: str) -> int:
             note(f"{text} has ended already: {process.state.name.lower()}")
             return 0
         await client.cancel(process.id)
-    except ServerError as error:
+    except ContainerExecutorError as error:
         say(f"{text}: {error}")
         return of_error(error)
     click.echo(process.id)

@@ -1,13 +1,14 @@
 """The command that runs the daemon, or one spec and everything that it needs."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
-from container_executor.cli.output import write
+from container_executor.cli.dev import run_dev
+from container_executor.cli.serving import run_daemon
 from container_executor.cli.site import backend_option, state_dir_option, with_settings
 from container_executor.cli.specs import read_specs, set_option
-from container_executor.execute import daemon
 from container_executor.settings import Settings
 
 
@@ -20,7 +21,7 @@ from container_executor.settings import Settings
     "--dev", is_flag=True, help="Development mode: start a server inside, make the keys, and register with it."
 )
 @with_settings
-def run(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, dev: bool) -> int:
+def run(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, dev: bool) -> NoReturn:
     """Run the daemon that takes processes from the server and runs them.
 
     TERM or Ctrl-C once: it takes nothing new, and waits for its jobs or hands them over (executor.drain). Twice: it stops them.
@@ -30,4 +31,6 @@ def run(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, dev
     """
     if specs and not dev:
         raise click.UsageError("a spec is run with --dev; to send it to a server, use `container-executor submit`")
-    return daemon.run(settings, dev=dev, specs=read_specs(specs, changes), out=write)
+    if dev:
+        run_dev(settings, read_specs(specs, changes))
+    run_daemon(settings)

@@ -1,0 +1,36 @@
+"""The daemon's own log: lines for people on a terminal, JSON for programs, always on the standard error."""
+
+import logging
+import sys
+
+import structlog
+from structlog.typing import Processor
+
+from container_executor.settings import LogFormat, Settings
+
+
+def configure(settings: Settings, *, quiet: bool = False) -> None:
+    """Set up the log of this program: what is logged, and how.
+
+    Args:
+        settings: ``log_format`` and ``verbose``.
+        quiet: Only warnings, because a job's output is shown on the same terminal.
+    """
+    level = logging.DEBUG if settings.verbose else logging.ERROR if quiet else logging.INFO
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *_renderers(settings.log_format),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+
+
+def _renderers(form: LogFormat) -> list[Processor]:
+    if form is LogFormat.JSON or (form is LogFormat.AUTO and not sys.stderr.isatty()):
+        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]

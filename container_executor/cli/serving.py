@@ -1,0 +1,68 @@
+"""Runs the daemon until signals end it, and says what goes on running afterwards."""
+
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import NoReturn
+
+import anyio
+
+from container_executor.cli import daemon_log
+from container_executor.cli.output import note
+from container_executor.execute.daemon import Daemon, Phase, open_daemon
+from container_executor.settings import Settings
+
+
+def run_daemon(settings: Settings) -> NoReturn:
+    """Run the daemon of a site until TERM or Ctrl-C ends it, then end the program."""
+    daemon_log.configure(settings)
+    leave(run_async(_serve, settings))
+
+
+def run_async(function: Callable[..., Awaitable[int]], *arguments: object) -> int:
+    """Run an async function to its end; of errors that tasks raised together, raise the first."""
+    try:
+        return anyio.run(function, *arguments)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
+
+
+async def _serve(settings: Settings) -> int:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_daemon(settings) as daemon, anyio.create_task_group() as tasks:
+            tasks.start_soon(obey, daemon, signals)
+            await daemon.run()
+            tasks.cancel_scope.cancel()
+            _say_what_goes_on(daemon)
+    return 0
+
+
+async def obey(daemon: Daemon, signals: AsyncIterator[signal.Signals]) -> None:
+    """Drain at the first signal, stop the jobs at the second, leave them at the third."""
+    async for _ in signals:
+        if daemon.phase < Phase.DRAINING:
+            daemon.drain()
+            note(f"draining: {daemon.live} processes live; once more stops their jobs")
+        elif daemon.phase < Phase.ABORTING:
+            daemon.abort()
+            note(f"stopping {daemon.live} jobs; once more leaves them to their own end")
+        else:
+            note(f"left {daemon.live} jobs running; the engine ends each before its process is given to another executor")
+            leave(130)
+
+
+def _say_what_goes_on(daemon: Daemon) -> None:
+    if daemon.live:
+        deadline = daemon.handover_deadline.astimezone()
+        note(f"{daemon.live} jobs go on; start again before {deadline:%H:%M:%S}, or the server gives them to others")
+
+
+def leave(code: int) -> NoReturn:
+    """End the program now: a call that is stuck in an engine's client must not keep it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
