@@ -100,7 +100,7 @@ def _start(argv: Sequence[str], env: Mapping[str, str | Secret] | None, cwd: Pat
             list(argv), stdin=pipe, stdout=pipe, stderr=pipe, env=variables, cwd=cwd, start_new_session=True
         )
     except FileNotFoundError as error:
-        missing = f"the directory {cwd}" if cwd and not cwd.is_dir() else f"{argv[0]} on PATH"
+        missing = f"directory {cwd}" if cwd and not cwd.is_dir() else f"{argv[0]} on PATH"
         raise UnavailableError(f"cannot run {argv[0]}: there is no {missing}") from error
     except OSError as error:
         raise UnavailableError(f"cannot run {argv[0]}: {error.strerror}") from error

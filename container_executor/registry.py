@@ -135,7 +135,7 @@ def settings_of(name: str) -> tuple[BackendSetting, ...]:
 def _offer(name: str) -> EntryPoint:
     offers = _offers()
     if name not in offers:
-        hint = nearest(name, list(offers)) or ";"
+        hint = nearest(name, list(offers)) or "."
         raise SettingsError(f"there is no backend {name!r}{hint} installed: {', '.join(sorted(offers)) or 'none'}")
     return offers[name]
 

@@ -160,10 +160,11 @@ def unknown(path: str) -> str:
     if section in sections():
         valid = [known.partition(".")[2] for known in fields() if known.startswith(f"{section}.")]
         return f"[{section}] has no setting {name}{nearest(name, valid)}"
-    if path in {*sections(), "backends"}:
+    if path in {*sections(), "backends"} or section == "backends":
         return f"{path} is a table: write [{path}]"
     if section:
-        return f"there is no table [{section}]{nearest(section, [*sections(), 'backends'])}"
+        tables = [f"[{table}]" for table in (*sections(), "backends")]
+        return f"there is no table [{section}]{nearest(f'[{section}]', tables)}"
     return f"there is no setting {path}{nearest(path, [name for name in fields() if '.' not in name])}"
 
 
