@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container_executor.units import (
@@ -16,6 +16,8 @@ from container_executor.units import (
     parse_cpu,
     parse_memory,
 )
+
+PATIENT = settings(deadline=None)  # the machine may be busy
 
 
 @pytest.mark.parametrize(
@@ -107,6 +109,7 @@ def test_a_quantity_larger_than_any_machine_is_refused_in_few_words(parse: objec
     assert len(str(raised.value)) < 120
 
 
+@PATIENT
 @given(st.text(max_size=30))
 def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
     for parse in (parse_cpu, parse_memory):
@@ -117,6 +120,7 @@ def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
         assert 0 <= quantity <= LARGEST
 
 
+@PATIENT
 @given(st.integers(min_value=0, max_value=2**43))
 def test_what_is_formatted_for_the_server_is_read_back(quantity: int) -> None:
     assert parse_cpu(format_cpu(quantity)) == quantity

@@ -17,10 +17,9 @@ class _Place:
     dir: str
     label: str
     synced: bool
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return tuple(part for part in self.dir.split("/") if part not in {"", "."})
+    parts: tuple[str, ...] = attrs.field(
+        init=False, default=attrs.Factory(lambda place: _parts(place.dir), takes_self=True)
+    )
 
 
 def filesystem_contradictions(fs: Filesystem) -> Iterator[tuple[str, str]]:
@@ -77,3 +76,7 @@ def _overlap(outer: _Place, inner: _Place) -> Iterator[tuple[str, str]]:
     expected = "/".join([outer.label.rstrip("/"), *rest])
     if inner.label != expected:
         yield f"{inner.path}.label", f"lies in {outer.path}, which makes its label {expected}"
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part not in {"", "."})

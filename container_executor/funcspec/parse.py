@@ -6,6 +6,7 @@ come from a newer one, so unknown keys are only warned of.
 
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -34,7 +35,7 @@ from container_executor.funcspec.reading import (
     refuse_others,
     whole_mib,
 )
-from container_executor.funcspec.report import Report, join
+from container_executor.funcspec.report import MOST_NOTES, Report, join
 from container_executor.funcspec.validate import note_contradictions
 from container_executor.units import parse_cpu
 
@@ -257,7 +258,7 @@ def _with_command(spec: FunctionSpec, kwargs: Section) -> FunctionSpec:
     for name, example in (("cmd", "echo"), ("docker-image", "busybox")):
         if kwargs.members.get(name, "") == "":
             kwargs.report.error(kwargs.at(name), f"missing; expected a text such as {example}")
-    for key in kwargs.others:
+    for key in islice(kwargs.others, MOST_NOTES):
         nearest = keys.EXECUTE_KWARGS.nearest(key)
         if nearest:
             kwargs.report.warn(join(kwargs.path, key), f"means nothing to {EXECUTE}; did you mean {nearest}?")
