@@ -18,7 +18,7 @@ class AssignmentCalls(Caller):
     async def assign(
         self,
         *,
-        timeout: int,  # noqa: ASYNC109  (the server's own wait, sent along)
+        timeout: int,
         cpu: int | None = None,
         memory: int | None = None,
     ) -> Process | None:

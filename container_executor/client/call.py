@@ -1,7 +1,7 @@
 """What a call is, and what the groups of calls need to make one."""
 
 import abc
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
@@ -56,7 +56,7 @@ class Caller(abc.ABC):
         """Make the call and return its answer."""
 
     @abc.abstractmethod
-    def _listen(self, call: Call[T], lasting: timedelta) -> AsyncIterator[T]:
+    def _listen(self, call: Call[T], lasting: timedelta) -> AsyncGenerator[T, None]:
         """Subscribe, and yield what comes until the server ends it, about *lasting* later."""
 
 

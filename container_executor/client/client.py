@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -111,7 +111,7 @@ class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCal
                 return unseal(answer, call.message, call.answer)
         raise AssertionError("stamina ends a context with a return or an exception")
 
-    async def _listen(self, call: Call[T], lasting: timedelta) -> AsyncIterator[T]:
+    async def _listen(self, call: Call[T], lasting: timedelta) -> AsyncGenerator[T, None]:
         body = seal(call.message, dict(call.fields), self.identity)
         async with contextlib.aclosing(self._transport.listen(body, lasting + _HELD_MARGIN)) as answers:
             async for answer in answers:

@@ -1,6 +1,6 @@
 """Calls about processes: submit, look at, end."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import timedelta
 from math import ceil
 from typing import Any
@@ -117,7 +117,7 @@ class ProcessCalls(Caller):
         fields = {"colonyname": self.colony, "state": -1 if state is None else state}
         await self._ask(Call("removeallprocessesmsg", fields, nothing))
 
-    def subscribe(self, process_id: str, state: ProcessState, timeout: timedelta) -> AsyncIterator[Process]:
+    def subscribe(self, process_id: str, state: ProcessState, timeout: timedelta) -> AsyncGenerator[Process, None]:
         """Yield the process whenever it enters *state*, at once if it is there already, until *timeout* has passed.
 
         Each subscription has a connection of its own, since two on one can bring the server down. It ends without a word when
