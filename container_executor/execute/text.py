@@ -130,7 +130,7 @@ class Tail:
         """Keep *text*, dropping the oldest where the bound is passed."""
         self._texts.append(text)
         self._size += len(text)
-        while self._size > self._limit and len(self._texts) > 1:
+        while self._size - len(self._texts[0]) >= self._limit:
             oldest = self._texts.popleft()
             self._size -= len(oldest)
             self.dropped += len(oldest)
