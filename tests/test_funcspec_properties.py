@@ -51,14 +51,13 @@ JSON = st.recursive(
 )
 
 
-def object_of(*tables: keys.Keys, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Objects under right, folded, obsolete and wrong keys, with right or any values."""
-    names = [name for table in tables for name in (*table.names, *table.synonyms, *table.misspelled, *table.obsolete)]
-    pairs = st.sampled_from(names).flatmap(lambda name: st.tuples(st.just(name), values.get(name, JSON) | JSON))
-    right = st.fixed_dictionaries({}, optional=values)
-    return st.tuples(right, st.lists(pairs | st.tuples(st.text(max_size=8), JSON), max_size=2)).map(
-        lambda parts: {**parts[0], **dict(parts[1])}
-    )
+def object_of(table: keys.Keys, *required: str, **values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Objects with right keys and values; some have a key in another spelling, obsolete or wrong, with any value."""
+    needed = {name: values.pop(name) for name in required}
+    right = st.fixed_dictionaries(needed, optional=values)
+    names = st.sampled_from([*table.names, *table.synonyms, *table.misspelled, *table.obsolete]) | st.text(max_size=8)
+    noise = st.integers(0, 11).flatmap(lambda n: st.just({}) if n else st.dictionaries(names, JSON, max_size=2))
+    return st.tuples(right, noise).map(lambda parts: {**parts[0], **parts[1]})
 
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
@@ -68,17 +67,25 @@ CPU = st.sampled_from(["500m", "2", "0.5", 1, 0.25, "", "0m"])
 SIZE = st.sampled_from(["1Gi", "1.5GB", "512 Mi", "10K", "", "0Mi", 0])
 DIR = object_of(
     keys.DIR,
+    "label",
+    "dir",
     label=TEXT,
     dir=TEXT,
     keepfiles=st.booleans(),
-    onconflicts=st.fixed_dictionaries({}, optional={"onstart": st.fixed_dictionaries({"keeplocal": st.booleans()})}),
+    onconflicts=st.fixed_dictionaries(
+        {}, optional={name: st.fixed_dictionaries({"keeplocal": st.booleans()}) for name in ("onstart", "onclose")}
+    ),
 )
 SNAPSHOT = object_of(keys.SNAPSHOT, snapshotid=TEXT, label=TEXT, dir=TEXT, keepsnaphot=st.booleans())
 SPECS = object_of(
     keys.SPEC,
+    "funcname",
+    "kwargs",
     funcname=st.sampled_from(["execute", "execute", "sync", "other"]),
     kwargs=object_of(
         keys.EXECUTE_KWARGS,
+        "cmd",
+        "docker-image",
         **{
             "cmd": TEXT | st.just("echo a"),
             "docker-image": st.sampled_from(["busybox", "a/b:c", "/x.sif"]),
