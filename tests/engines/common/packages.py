@@ -32,13 +32,20 @@ def need(*names: str) -> None:
             with _services_stay_off():
                 apt("update")
                 apt("install", "--yes", "--no-install-recommends", *missing)
+                _keep_from_boot(missing)
 
 
 def _installed(name: str) -> bool:
-    query = subprocess.run(
-        ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", name], capture_output=True, text=True
-    )
+    query = subprocess.run(["dpkg-query", "--show", "--showformat", "${db:Status-Status}", name], capture_output=True, text=True)
     return query.stdout == "installed"
+
+
+def _keep_from_boot(names: Sequence[str]) -> None:
+    """Disable the services of the packages *names*: the tests start programs of their own, the machine need not."""
+    files = subprocess.run(["dpkg-query", "--listfiles", *names], check=True, capture_output=True, text=True).stdout
+    units = re.findall(r"^(?:/usr)?/lib/systemd/system/([^/\n]+\.(?:service|socket))$", files, re.MULTILINE)
+    if units and shutil.which("systemctl"):
+        subprocess.run(["systemctl", "--quiet", "disable", *units], check=False, capture_output=True)
 
 
 def apt(*args: str, options: Sequence[str] = (), folder: Path | None = None) -> None:
@@ -81,16 +88,19 @@ def _services_stay_off() -> Iterator[None]:
 
 def unpack(suite: str, names: Sequence[str], folder: Path) -> None:
     """Unpack the packages *names* of the Debian release *suite* into *folder*, without installing them or their dependencies."""
-    lists = folder.with_name(f"{folder.name}.lists")
-    (lists / "partial").mkdir(parents=True, exist_ok=True)
-    source = lists / "sources.list"
+    work = folder.with_name(f"{folder.name}.work")
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "lists" / "partial").mkdir(parents=True)  # apt empties the folder of lists of all that it does not know
+    source = work / "sources.list"
     source.write_text(f"deb [signed-by={KEYRING}] {_mirror()} {suite} main\n")
-    options = [f"--option=Dir::Etc::SourceList={source}", "--option=Dir::Etc::SourceParts=/dev/null", f"--option=Dir::State::Lists={lists}"]
+    settings = {"Dir::Etc::SourceList": source, "Dir::Etc::SourceParts": "/dev/null", "Dir::State::Lists": work / "lists"}
+    settings |= {"Dir::Cache::pkgcache": "", "Dir::Cache::srcpkgcache": "", "APT::Sandbox::User": "root"}
+    options = [f"--option={name}={value}" for name, value in settings.items()]
     apt("update", options=options)
-    apt("download", *names, options=options, folder=lists)
-    for package in lists.glob("*.deb"):
+    apt("download", *names, options=options, folder=work)
+    for package in work.glob("*.deb"):
         subprocess.run(["dpkg-deb", "--extract", package, folder], check=True)
-    shutil.rmtree(lists)
+    shutil.rmtree(work)
 
 
 def _mirror() -> str:

@@ -12,9 +12,7 @@ from common import cgroups, waiting
 ENTER = 'for door in $DOORS; do echo $$ > "$door" || exit 1; done; unset DOORS; exec "$@"'
 
 
-def start(
-    state: Path, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None
-) -> None:
+def start(state: Path, name: str, argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
     """Start *argv* as the program *name* of the engine in *state*, unless it runs; its output goes to `log_of` it."""
     if running(state, name):
         return

@@ -4,10 +4,7 @@ It has its own containerd, so that a stop or a kill of dockerd alone leaves the 
 """
 
 import subprocess
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import cgroups, containerd, places, programs, waiting
 from common.report import EngineError

@@ -2,13 +2,10 @@
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-import kubernetes
+import binaries
 
 from common import credentials, places, programs
 from common.report import EngineError
@@ -80,7 +77,7 @@ def kubectl(*args: str | Path, text: str | None = None, check: bool = True) -> s
     Raises:
         EngineError: it failed.
     """
-    command = [kubernetes.built() / "kubectl", "--kubeconfig", kubeconfig("admin"), "--request-timeout=10s", *args]
+    command = [binaries.built() / "kubectl", "--kubeconfig", kubeconfig("admin"), "--request-timeout=10s", *args]
     done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
     if check and done.returncode != 0:
         raise EngineError(f"kubectl {' '.join(map(str, args))}: {done.stderr}{tail(programs.log_of(STATE, 'apiserver'))}")

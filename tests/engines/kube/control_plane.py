@@ -8,11 +8,11 @@ from cluster import API_HOST, API_PORT, ETCD, ETCD_PEER, NODES, SERVICES, STATE,
 from common import credentials, programs, waiting
 
 
-def start(binaries: Path) -> None:
+def start(built: Path) -> None:
     """Start what does not run and wait until the apiserver is ready; the others connect when they can."""
     start_etcd()
-    start_apiserver(binaries)
-    start_controllers(binaries)
+    start_apiserver(built)
+    start_controllers(built)
 
 
 def start_etcd() -> None:
@@ -23,14 +23,14 @@ def start_etcd() -> None:
     programs.start(STATE, "etcd", command)
 
 
-def start_apiserver(binaries: Path) -> None:
+def start_apiserver(built: Path) -> None:
     """Start the apiserver; it makes its own certificate."""
     key = signing_key()
     programs.start(
         STATE,
         "apiserver",
         [
-            binaries / "kube-apiserver",
+            built / "kube-apiserver",
             f"--etcd-servers={ETCD}",
             f"--bind-address={API_HOST}",
             f"--secure-port={API_PORT}",
@@ -58,7 +58,7 @@ def ready() -> bool:
     return kubectl("get", "--raw=/readyz", check=False) == "ok"
 
 
-def start_controllers(binaries: Path) -> None:
+def start_controllers(built: Path) -> None:
     """Start the controller-manager and the scheduler.
 
     A silent node counts as lost after 20 s instead of 50 s, so that tests of node loss are short.
@@ -70,7 +70,7 @@ def start_controllers(binaries: Path) -> None:
     for name, options in (("controller-manager", manager), ("scheduler", [])):
         config = kubeconfig(f"system:kube-{name}")
         common = [f"--kubeconfig={config}", "--leader-elect=false", "--secure-port=0"]
-        programs.start(STATE, name, [binaries / f"kube-{name}", *common, *options])
+        programs.start(STATE, name, [built / f"kube-{name}", *common, *options])
 
 
 def tokens() -> Path:

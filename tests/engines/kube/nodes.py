@@ -29,7 +29,7 @@ PAUSE = "docker.io/library/pause:latest"
 CNI_PLUGINS = "/usr/lib/cni"
 
 
-def start(node: Node, binaries: Path) -> None:
+def start(node: Node, built: Path) -> None:
     """Start what does not run of *node* and give its containerd the images."""
     enter = namespace(node)
     socket = containerd.start(STATE, node.programs[1], cri=cri_of(node), enter=enter)
@@ -39,7 +39,7 @@ def start(node: Node, binaries: Path) -> None:
     cgroups.make(f"kube/{node.name}")
     config = node.folder / "kubelet.json"
     config.write_text(json.dumps(kubelet_of(node, socket), indent=1))
-    command = [binaries / "kubelet", f"--config={config}", f"--kubeconfig={kubeconfig(f'system:node:{node.name}')}"]
+    command = [built / "kubelet", f"--config={config}", f"--kubeconfig={kubeconfig(f'system:node:{node.name}')}"]
     command += [f"--hostname-override={node.name}", f"--node-ip={node.address}"]
     programs.start(STATE, node.programs[0], [*enter, *command])
 

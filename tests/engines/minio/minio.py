@@ -1,9 +1,6 @@
 """MinIO, built from the modules that go.mod and go.sum here pin."""
 
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import golang
 

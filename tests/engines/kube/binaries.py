@@ -1,10 +1,7 @@
 """Kubernetes' own programs, built from the modules that go.mod and go.sum here pin."""
 
 import re
-import sys
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from common import golang
 
