@@ -1,5 +1,6 @@
 """The daemon's side of the program that forks supervisors."""
 
+import functools
 import os
 import select
 import socket
@@ -16,8 +17,11 @@ from container_executor_process.errors import FULL
 
 _HERE = Path(__file__).parent
 
-_BOOT = "import sys; sys.path.append(sys.argv[1]); from supervisor.launcher import main; main()"
-"""Run apart from the daemon's environment (``-I -S``), so that it imports the standard library and itself alone."""
+_ISOLATED = [sys.executable, "-I", "-S", "-c"]
+"""A Python that imports the standard library alone, and what the command adds to its path (last, to shadow nothing)."""
+
+_LAUNCH = "import sys; sys.path.append(sys.argv[1]); from supervisor import launcher; launcher.main()"
+_TRY_MOUNTS = "import sys; sys.path.append(sys.argv[1]); from supervisor import mounts; mounts.trial()"
 
 _ANSWER_SECONDS = 30.0
 
@@ -73,8 +77,8 @@ def _spawn() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         subprocess.run(  # it returns at once: the program goes on in a child of its own
-            [sys.executable, "-I", "-S", "-c", _BOOT, str(_HERE)],
-            stdin=theirs,
+            [*_ISOLATED, _LAUNCH, str(_HERE)],
+            stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={},
@@ -106,3 +110,18 @@ def _judge(answer: str) -> None:
     if word == "error" and int(number) in FULL:
         raise RejectedError(f"{words}; free some space", failure=FailureClass.DISK_FULL)
     raise UnavailableError(words or "the supervisor of a job ended before it said a word; try again")
+
+
+@functools.cache
+def why_no_mounts() -> str:
+    """Return why this user cannot have mounts of its own on this host, "" where it can. Tried once."""
+    tried = subprocess.run(
+        [*_ISOLATED, _TRY_MOUNTS, str(_HERE)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env={},
+        check=False,
+        timeout=_ANSWER_SECONDS,
+        text=True,
+    )
+    return tried.stdout.strip() or tried.stderr.strip()

@@ -37,7 +37,7 @@ def make_plan(job: JobSpec) -> Plan:
 def _request(job: JobSpec) -> dict[str, Any]:
     return {
         "argv": list(job.argv),
-        "environments": [{**_DEFAULTS, **rank_env(job, rank)} for rank in range(job.ranks)],
+        "environments": [_environment(job, rank) for rank in range(job.ranks)],
         "mounts": [attrs.asdict(mount) for mount in job.mounts],
         "input": job.input,
         "cpu": job.cpu,
@@ -45,6 +45,10 @@ def _request(job: JobSpec) -> dict[str, Any]:
         "walltime": job.walltime.total_seconds() if job.walltime is not None else None,
         "grace": job.grace.total_seconds(),
     }
+
+
+def _environment(job: JobSpec, rank: int) -> dict[str, str]:
+    return dict(sorted({**_DEFAULTS, **rank_env(job, rank)}.items()))
 
 
 def _resource_problems(job: JobSpec) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ file                  written by
 ``output.RANK``       the job    ``$COLONIES_OUTPUT``
 ``input.json``        daemon     ``$COLONIES_INPUT``
 ``work``, ``tmp``     the job    its working directory and HOME, its TMPDIR
+``root``              supervisor empty; where a rank with mounts builds the file system that it sees
 ====================  =========  ============================================================================
 """
 
@@ -38,6 +39,7 @@ LOST = "lost.json"
 INPUT = "input.json"
 WORK = "work"
 TMP = "tmp"
+ROOT = "root"
 
 MARKER = "CONTAINER_EXECUTOR_JOB"
 """Variable by which the programs of a job are known, with the job id as its value."""

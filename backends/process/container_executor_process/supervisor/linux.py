@@ -21,10 +21,6 @@ RECURSIVE = 16384
 PRIVATE = 1 << 18
 DETACH = 2
 
-_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
-"""Number of the system call, which libc does not wrap (pivot_root(2))."""
-
-
 def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
@@ -46,15 +42,17 @@ def unshare(flags: int) -> None:
     _check(_libc.unshare(flags), "make a private namespace")
 
 
-def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+def mount(source: str, target: str, flags: int, *, kind: str = "", options: str = "") -> None:
     """Mount *source* at *target*."""
-    arguments = (os.fsencode(source), os.fsencode(target), kind.encode() if kind else None, flags, options.encode())
-    _check(_libc.mount(*arguments[:3], ctypes.c_ulong(flags), arguments[4]), f"mount {target}")
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()
+    )
+    _check(result, f"mount {target}")
 
 
 def enter_root(path: str) -> None:
     """Make the mount at *path* the root of this program's mount namespace and let go of the former one."""
     os.chdir(path)
-    _check(_libc.syscall(_PIVOT_ROOT[os.uname().machine], b".", b"."), "change the root")
+    _check(_libc.pivot_root(b".", b"."), "change the root")  # both names may be one (pivot_root(2), Notes)
     _check(_libc.umount2(b".", DETACH), "leave the former root")
     os.chdir("/")

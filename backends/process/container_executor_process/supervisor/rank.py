@@ -6,7 +6,7 @@ import resource
 import signal
 from typing import NamedTuple, NoReturn
 
-from . import layout, linux
+from . import layout, linux, mounts
 from .layout import Order
 
 _GO = b"g"
@@ -81,7 +81,7 @@ def _become(order: Order, rank: int, gate: Gate, speaks: int, supervisor: int) -
         _prepare(order, rank, supervisor)
         os.write(speaks, _READY)
     except OSError as error:
-        os.write(speaks, str(error).encode())
+        os.write(speaks, (error.strerror or str(error)).encode())
         os._exit(NOT_EXECUTABLE)
     os.close(speaks)
     gate.wait()
@@ -92,17 +92,25 @@ def _prepare(order: Order, rank: int, supervisor: int) -> None:
     os.setsid()
     os.umask(0o077)
     _redirect(layout.log_name(rank))
-    environment = order.environments[rank]
+    _complete(order.environments[rank], rank, order.job_id)
+    home = os.path.abspath(layout.WORK)
+    if order.mounts:
+        os.makedirs(layout.ROOT, exist_ok=True)
+        mounts.show(order.mounts, os.path.abspath(layout.ROOT))
+    os.chdir(home)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _end_with(supervisor)
+    _reset_signals()
+
+
+def _complete(environment: dict[str, str], rank: int, job_id: str) -> None:
+    """Add the variables that name places in the job's directory, which is the working directory here."""
     for name, file in (("HOME", layout.WORK), ("TMPDIR", layout.TMP)):
         environment.setdefault(name, os.path.abspath(file))
     environment["COLONIES_OUTPUT"] = os.path.abspath(layout.output_name(rank))
     if os.path.exists(layout.INPUT):
         environment["COLONIES_INPUT"] = os.path.abspath(layout.INPUT)
-    environment[layout.MARKER] = order.job_id
-    os.chdir(layout.WORK)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _end_with(supervisor)
-    _reset_signals()
+    environment[layout.MARKER] = job_id
 
 
 def _redirect(log: str) -> None:
