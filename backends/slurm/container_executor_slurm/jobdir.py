@@ -1,0 +1,208 @@
+"""The folder of a job, shared by the daemon and the nodes: what the one writes and the others read.
+
+::
+
+    <root>/<job id>/            made by submit, deleted by remove
+        job.json                the mark, the image, the number of ranks
+        script input deadline   what submit leaves for the job; deadline: milliseconds of TERM and KILL
+        number                  Slurm's number, once the reply to sbatch came
+        cancel                  somebody cancelled; a job that begins later does not run
+        launch/id               made by the one run of the job; its number
+        ranks/<n>/log           output of a rank, appended to only
+        ranks/<n>/io/           what the rank sees: input, output
+        exits/<n>               the exit record of a rank, moved into place after its last output
+        done                    the record of the batch script, moved into place after srun's end
+        batch.log               what Slurm and srun had to say
+        slurm                   Slurm's own word about the end where only it could tell, kept because Slurm forgets
+    <root>/wakes/<job id>       moved into place whenever something about the job changed
+
+What is in ``ranks/<n>/io`` was written by a user's program and is opened with care.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+
+from container_executor.errors import UnavailableError
+from container_executor.models import OUTPUT_LIMIT, Mark
+
+WAKES = "wakes"
+
+
+@attrs.frozen
+class Exit:
+    """The exit record of a rank.
+
+    Attributes:
+        code: 0 to 255, 128 + n for signal n.
+        began: When its container was started.
+        ended: When it had ended and all its output was written.
+        node: Where it ran.
+        cause: ``walltime`` or ``lifetime`` where the script's timer ended it, ``cancelled`` before it ran, ``unstarted`` where
+            Apptainer could not start it, otherwise "".
+    """
+
+    code: int
+    began: datetime | None
+    ended: datetime | None
+    node: str
+    cause: str
+
+
+@attrs.frozen
+class Done:
+    """The record of the batch script: srun's exit code, when, and why.
+
+    The reason is ``ended``; ``signalled`` where Slurm sent the whole job a TERM, and only Slurm knows why; ``cancelled`` or
+    ``expired`` where nothing ran.
+    """
+
+    code: int
+    reason: str
+    ended: datetime | None
+
+
+@attrs.frozen
+class JobDir:
+    """The folder of one job."""
+
+    path: Path
+
+    @property
+    def exists(self) -> bool:
+        """True from submit to remove."""
+        return (self.path / "job.json").exists()
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder, and hold it against other submits of the same job. The script itself is the last guard."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("w") as lock:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file in one step."""
+        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(self.path / name)
+
+    def read(self, name: str) -> str | None:
+        """Return what is in a file, or None where there is none."""
+        try:
+            return (self.path / name).read_text(encoding="utf-8", errors="replace")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def number(self) -> str:
+        """Return Slurm's number: of the run that won where there were two, "" where it is not known."""
+        return (self.read("launch/id") or self.read("number") or "").strip()
+
+    def facts(self) -> Mapping[str, str]:
+        """Return what ``job.json`` holds."""
+        facts: Mapping[str, str] = json.loads(self.read("job.json") or "{}")
+        return facts
+
+    def mark(self) -> Mark | None:
+        """Return whose job it is, or None for a folder that is no job's."""
+        try:
+            return Mark.from_dict(self.facts())
+        except ValueError:
+            return None
+
+    def exits(self) -> dict[int, Exit]:
+        """Return the exit records that are there, by rank."""
+        with contextlib.suppress(FileNotFoundError):
+            names = [name for name in os.listdir(self.path / "exits") if name.isdigit()]
+            return {int(name): _exit(_fields(self.read(f"exits/{name}") or "")) for name in names}
+        return {}
+
+    def done(self) -> Done | None:
+        """Return the record of the batch script."""
+        text = self.read("done")
+        fields = _fields(text or "")
+        return Done(int(fields["code"]), fields["reason"], _time(fields["ended"])) if text else None
+
+    def began(self, rank: int) -> datetime | None:
+        """Return when the program of a rank began, None before that."""
+        with contextlib.suppress(OSError):
+            seconds = os.lstat(self.path / "ranks" / str(rank) / "io" / ".started").st_mtime
+            return datetime.fromtimestamp(seconds, UTC)
+        return None
+
+    def output(self, rank: int) -> str | None:
+        """Return what a rank wrote to ``$COLONIES_OUTPUT``, at most one byte more than is allowed."""
+        data = _read_untrusted(self.path / "ranks" / str(rank) / "io" / "output", OUTPUT_LIMIT + 1)
+        return None if data is None else data.decode(errors="replace")
+
+    def log(self, rank: int, offset: int, limit: int) -> bytes:
+        """Return at most *limit* bytes of a rank's output from *offset* on."""
+        with contextlib.suppress(FileNotFoundError), (self.path / "ranks" / str(rank) / "log").open("rb") as file:
+            return os.pread(file.fileno(), limit, offset)
+        return b""
+
+    def srun_words(self) -> dict[int, str]:
+        """Return what srun said about the ends of ranks."""
+        return parse_srun(self.read("batch.log") or "")
+
+    def delete(self) -> None:
+        """Delete all of it; links are not followed."""
+        (self.path.parent / WAKES / self.path.name).unlink(missing_ok=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def file_errors() -> Iterator[None]:
+    """Translate what a shared file system may do to us."""
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError(f"the shared directory does not work: {error}") from error
+
+
+_SRUN = re.compile(r"^srun: error: \S+: tasks? ([\d,\-]+): (.+)$", re.MULTILINE)
+
+
+def parse_srun(text: str) -> dict[int, str]:
+    """Return srun's words by rank, from lines such as ``srun: error: n[1-2]: tasks 0-1,3: Killed``."""
+    return {rank: words for ranks, words in _SRUN.findall(text) for rank in _expand(ranks)}
+
+
+def _expand(ranks: str) -> Iterator[int]:
+    for piece in ranks.split(","):
+        first, _, last = piece.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _fields(text: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def _exit(fields: Mapping[str, str]) -> Exit:
+    return Exit(int(fields["code"]), _time(fields["began"]), _time(fields["ended"]), fields["node"], fields["cause"])
+
+
+def _time(milliseconds: str) -> datetime | None:
+    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds.isdigit() else None
+
+
+def _read_untrusted(path: Path, limit: int) -> bytes | None:
+    """Read a file that a user's program made: no link is followed, no pipe waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        return file.read(limit) if stat.S_ISREG(os.fstat(handle).st_mode) else None

@@ -1,0 +1,55 @@
+"""How a Slurm site is: each thing that would keep jobs from running, with what to do about it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from container_executor.errors import BackendError
+from container_executor.models import Fault, Health
+from container_executor_slurm.commands import Commands
+
+
+def probe(commands: Commands, *, root: Path, partition: str, apptainer: str, accounting: bool) -> Health:
+    """Return the health of the site. Raises nothing."""
+    version = ""
+    try:
+        version = commands.run(["sinfo", "--version"]).stdout.strip()
+        reached = commands.run(["squeue", "--noheader", "--me", "--states=running"])
+        faults = [*_faults(commands, root, partition, apptainer, accounting=accounting)]
+    except BackendError as error:
+        fix = "see that sinfo and squeue run here, that slurm.conf is right and that slurmctld and munge are up"
+        return Health(reachable=False, version=version, faults=(Fault(str(error), fix),))
+    if reached.exit_code != 0:
+        faults.insert(0, Fault(reached.complaint(), "see that slurmctld is up: scontrol ping"))
+    return Health(reachable=reached.exit_code == 0, version=version, faults=tuple(faults))
+
+
+def _faults(commands: Commands, root: Path, partition: str, apptainer: str, *, accounting: bool) -> Iterator[Fault]:
+    if not _writable(root):
+        yield Fault(
+            f"{root} cannot be written", "set backends.slurm.shared to a directory that this user and all nodes share"
+        )
+    if partition and not commands.run(["sinfo", "--noheader", f"--partition={partition}"]).stdout.strip():
+        yield Fault(f"there is no partition {partition}", "set backends.slurm.partition to one that sinfo lists")
+    if accounting and commands.run(["sacct", "-X", "--noheader", "--parsable2", "--format=JobID"]).exit_code != 0:
+        fix = "start slurmdbd, or set backends.slurm.accounting = false: ends that slurmctld forgot are then lost"
+        yield Fault("the accounting does not answer", fix)
+    yield from _no_apptainer(commands, apptainer)
+
+
+def _no_apptainer(commands: Commands, apptainer: str) -> Iterator[Fault]:
+    try:
+        answered = commands.run([apptainer, "--version"]).exit_code == 0
+    except BackendError:
+        answered = False
+    if not answered:
+        fix = "install it, or set backends.slurm.apptainer to its path: images are made ready here"
+        yield Fault(f"{apptainer} does not run on this machine", fix)
+
+
+def _writable(root: Path) -> bool:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(root, os.W_OK | os.X_OK)
