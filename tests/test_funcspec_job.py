@@ -119,6 +119,13 @@ ARRIVALS = [
     pytest.param("SHOW a\nSHOW b\n", (), ("a", "b"), id="two lines"),
     pytest.param('set -e\nSHOW "$1"\n', ("a b",), ("a b",), id="two lines that refer to the args"),
     pytest.param('cat > f <<EOF\nit\'s $1\nEOF\nSHOW "$(cat f)"', ("x y",), ("it's x y",), id="here-document"),
+    pytest.param(
+        "cat > f <<EOF\nit's $1, isn't it\nEOF\nSHOW \"$(cat f)\"",
+        ("x",),
+        ("it's x, isn't it",),
+        id="quotes in a here-document",
+    ),
+    pytest.param("# it's so\nSHOW \"$1\" # isn't it", ("x y",), ("x y",), id="quotes in comments"),
     pytest.param("SHOW undone", ("a",), ("undone", "a"), id="a word that only ends like done"),
     pytest.param("SHOW ./wifi", ("a",), ("./wifi", "a"), id="a word that only ends like fi"),
     pytest.param("SHOW ~", (), (str(Path.home()),), id="tilde"),
