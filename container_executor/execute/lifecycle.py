@@ -36,6 +36,8 @@ T = TypeVar("T")
 
 LAST_OUTPUT = 20.0
 """Seconds that the engine may take, after the end of a job, to give the rest of its output."""
+GONE_OUTPUT = 1.0
+"""The same for a job that the engine does not have any more."""
 AGAIN_PAUSE = 2.0
 """Seconds before another launch of an attempt that the engine did not start."""
 NOT_CLOSED = (Why.LOST, Why.CANCELLED)
@@ -117,10 +119,18 @@ class Life:
             return self.earlier
         if self.record.outcome is not None:
             self._stopped = Why(self.record.stopped) if self.record.stopped else None
+            self._follow_again()
             return self.record.outcome
         outcome = await self._run_guarded()
         self._note(stage=Stage.ENDED, outcome=outcome, stopped=self._stopped.value if self._stopped else "")
         return outcome
+
+    def _follow_again(self) -> None:
+        """Go on with the output of a job that had ended before a restart."""
+        handle = self.record.handle
+        if handle is not None and self.record.stage in (Stage.ENDED, Stage.STAGED):
+            watched = self.site.monitor.add(handle, self.interrupt.bell, submitted=now())
+            self._forwarder.start(self.site.tasks, watched, ranks=handle.ranks)
 
     async def _run_guarded(self) -> Outcome:
         """Run the process; whatever goes wrong here is its own failure and nobody else's."""
@@ -309,7 +319,7 @@ class Life:
         self.closing = True
         closer = Closer(self.site.client, self.process, self.lease)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._forwarder.finish, LAST_OUTPUT)
+            tasks.start_soon(self._forwarder.finish, GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT)
             tasks.start_soon(closer.attach, outcome)
         stood = await closer.close(outcome, output_of(outcome))
         self._note(stage=Stage.CLOSED if stood else Stage.UNDONE)

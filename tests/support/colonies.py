@@ -1,0 +1,194 @@
+"""A colony on an embedded server in a thread, and daemons as programs of their own that a test can kill, freeze and restart."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+from anyio.from_thread import BlockingPortal
+
+from container_executor.client import Client, Identity, Process, ProcessState
+from container_executor.funcspec import parse, to_wire
+from container_executor.server import Server
+
+T = TypeVar("T")
+
+PATIENCE = 60.0
+PROGRAM = Path(__file__).parent / "daemon_program.py"
+
+
+def wait_for(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+    """Return what *condition* returns once it is true; fail when it is not in time."""
+    deadline = time.monotonic() + patience
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+@attrs.define(eq=False)
+class Colony:
+    """A colony, its owner and a user, on a server that the test can stop and start again on the same port."""
+
+    folder: Path
+    portal: BlockingPortal
+    stale_after: timedelta = timedelta(seconds=600)
+    owner: Identity = attrs.field(factory=Identity.new)
+    user: Identity = attrs.field(factory=Identity.new)
+    port: int = 0
+    _server: Any = None
+    _client: Client | None = None
+
+    def start(self) -> None:
+        """Serve."""
+        server = Server(
+            self.folder / "server.sqlite",
+            server_id=self.owner.id,
+            port=self.port,
+            durability="normal",
+            stale_after=self.stale_after,
+        )
+        self._server = self.portal.wrap_async_context_manager(server)
+        self._server.__enter__()
+        self.port = server.port
+        self.portal.call(server.bootstrap, "dev", self.owner.id, [("tester", self.user.id)])
+        self._client = Client(f"http://127.0.0.1:{self.port}", "dev", self.user)
+
+    def stop(self) -> None:
+        """Serve no more."""
+        self.portal.call(self.client.close)
+        self._server.__exit__(None, None, None)
+
+    @property
+    def client(self) -> Client:
+        """A client signed as the user."""
+        assert self._client is not None, "start the colony first"
+        return self._client
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what an async call of the client returns."""
+        return self.portal.call(function, *arguments)
+
+    def submit(self, cmd: str, *args: str, conditions: Mapping[str, Any] | None = None, **fields: Any) -> str:
+        """Submit a shell line, or a program with arguments; return the process id."""
+        spec = {
+            "funcname": "execute",
+            "conditions": {"colonyname": "dev", "executortype": "container-executor", **(conditions or {})},
+            "kwargs": {"docker-image": fields.pop("image", "busybox"), "cmd": cmd, "args": list(args)},
+            "maxexectime": 120,
+            "maxretries": 0,
+            **fields,
+        }
+        process: Process = self.call(self.client.submit, to_wire(parse(spec).spec))
+        return process.id
+
+    def process(self, process_id: str) -> Process:
+        """Return the process as it is now."""
+        process: Process = self.call(self.client.process, process_id)
+        return process
+
+    def wait(self, process_id: str, *states: ProcessState, patience: float = PATIENCE) -> Process:
+        """Return the process once it is in one of *states*, by default once it has ended."""
+        wanted = states or (ProcessState.SUCCESS, ProcessState.FAILED, ProcessState.CANCELLED)
+
+        def reached() -> Process | None:
+            process = self.process(process_id)
+            return process if process.state in wanted else None
+
+        return wait_for(reached, f"{process_id[:8]} in {[state.name for state in wanted]}", patience)
+
+    def log(self, process_id: str) -> str:
+        """Return the whole log."""
+        parts, since = [], 0
+        while True:
+            entries = self.portal.call(partial(self.client.logs, process_id, since=since, count=500))
+            parts += [entry.message for entry in entries]
+            if len(entries) < 500:
+                return "".join(parts)
+            since = entries[-1].timestamp
+
+    def output(self, process_id: str) -> list[str]:
+        """Return the lines of the log that the job itself printed."""
+        return [line for line in self.log(process_id).splitlines() if not line.startswith("ColonyOS: ")]
+
+    def outcome(self, process_id: str) -> dict[str, str]:
+        """Return the attributes of the process."""
+        return {attribute.key: attribute.value for attribute in self.process(process_id).attributes}
+
+
+@attrs.define(eq=False)
+class DaemonProgram:
+    """A daemon as a program of its own, with a state directory that outlives it."""
+
+    colony: Colony
+    folder: Path
+    backend: str = "process"
+    options: tuple[str, ...] = ("backends.process.allow_host_execution=true",)
+    name: str = "tester"
+    _program: subprocess.Popen[bytes] | None = None
+
+    @property
+    def program(self) -> subprocess.Popen[bytes]:
+        """The running program."""
+        assert self._program is not None, "start the daemon first"
+        return self._program
+
+    def start(self, *, kill: str = "", **variables: str) -> None:
+        """Start it; *kill* is what ``CE_KILL`` takes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, str(PROGRAM), "run", "--backend", self.backend, "--state-dir", str(self.folder)]
+        command += [part for option in self.options for part in ("-o", option)]
+        environment = {
+            **os.environ,
+            "CE_KILL": kill,
+            "COLONIES_SERVER_HOST": "127.0.0.1",
+            "COLONIES_SERVER_PORT": str(self.colony.port),
+            "COLONIES_TLS": "false",
+            "COLONIES_COLONY_NAME": "dev",
+            "COLONIES_COLONY_PRVKEY": self.colony.owner.key,
+            "COLONIES_EXECUTOR_NAME": self.name,
+            "CONTAINER_EXECUTOR_EXECUTOR_HEALTH_PORT": "0",
+            **variables,
+        }
+        with (self.folder / "log").open("ab") as log:
+            self._program = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.program.send_signal(number)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        self.program.kill()
+        self.program.wait(PATIENCE)
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Return its exit code once it has ended."""
+        return self.program.wait(patience)
+
+    def alive(self) -> bool:
+        """Return whether it runs."""
+        return self.program.poll() is None
+
+    def end(self) -> None:
+        """End it and its jobs, whatever state it is in."""
+        if self._program is None or not self.alive():
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
+        try:
+            self.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def log(self) -> str:
+        """Return what it has logged."""
+        return (self.folder / "log").read_text()
