@@ -2,14 +2,15 @@
 
 import contextlib
 import copy
+import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import anyio
 import attrs
-import stamina
 
 from container_executor.client.assignment import AssignmentCalls
 from container_executor.client.call import Call
@@ -27,8 +28,7 @@ from container_executor.client.workflows import WorkflowCalls
 T = TypeVar("T")
 
 _HELD_MARGIN = timedelta(seconds=15)  # a broken workflow makes the server answer an assign call 5 s after its end
-_TRIES = 2
-_PAUSE = 0.1  # seconds before the second try, plus up to as much again
+_PAUSE = 0.2  # seconds before a call is repeated, at most
 
 
 @attrs.define(eq=False, slots=False)
@@ -37,7 +37,8 @@ class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCal
 
     Use it as a context manager, or call :meth:`close`. Every call ends within its time limit, with its answer or with a
     :class:`container_executor.errors.ServerError`. A call whose answer was lost is sent once more only where carrying it out
-    twice does no harm, and both tries together keep to the time limit.
+    twice does no harm, and both tries together keep to the time limit. Waiting for a place among the calls in flight comes on
+    top of it.
 
     Attributes:
         url: ``http://host:port`` or ``https://host/prefix``. The protocol has no protection against replay: across a network
@@ -95,28 +96,24 @@ class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCal
             value = await self._send(call, body)
         return call.read(value, call.message)
 
-    async def _send(self, call: Call[Any], body: bytes) -> Any:
-        """The one place that repeats a call."""
+    async def _send(self, call: Call[T], body: bytes) -> Any:
+        """Send a call; the one place that repeats one: once, where that does no harm and time is left."""
         limit = call.held + _HELD_MARGIN if call.held else self.timeout
         end = time.monotonic() + limit.total_seconds()
-        async for attempt in stamina.retry_context(
-            on=_lost_before(end - 2 * _PAUSE),
-            attempts=_TRIES if call.repeatable else 1,
-            timeout=None,
-            wait_initial=_PAUSE,
-            wait_jitter=_PAUSE,
-        ):
-            with attempt:
-                answer = await self._transport.post(body, end - time.monotonic())
-                return unseal(answer, call.message, call.answer)
-        raise AssertionError("stamina ends a context with a return or an exception")
+        try:
+            return await self._try(call, body, end)
+        except NoAnswerError:
+            if not call.repeatable or time.monotonic() > end - 2 * _PAUSE:
+                raise
+        await anyio.sleep(random.uniform(_PAUSE / 2, _PAUSE))  # noqa: S311 - no secret; keeps clients apart
+        return await self._try(call, body, end)
+
+    async def _try(self, call: Call[T], body: bytes, end: float) -> Any:
+        answer = await self._transport.post(body, end - time.monotonic())
+        return unseal(answer, call.message, call.answer)
 
     async def _listen(self, call: Call[T], lasting: timedelta) -> AsyncGenerator[T, None]:
         body = seal(call.message, dict(call.fields), self.identity)
         async with contextlib.aclosing(self._transport.listen(body, lasting + _HELD_MARGIN)) as answers:
             async for answer in answers:
                 yield call.read(unseal(answer, call.message), call.message)
-
-
-def _lost_before(moment: float) -> Callable[[Exception], bool]:
-    return lambda error: isinstance(error, NoAnswerError) and time.monotonic() < moment

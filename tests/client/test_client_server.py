@@ -80,10 +80,10 @@ Play = Callable[[World], Awaitable[None]]
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[[Play], None]:
     async def main(scene: Play) -> None:
+        server = Server(tmp_path / "db.sqlite", server_id=Identity(SERVER_KEY).id, durability="normal")
         with anyio.fail_after(PATIENCE):
-            async with Server(tmp_path / "db.sqlite", server_id=Identity(SERVER_KEY).id, durability="normal") as server:
-                async with world(server.url) as made:
-                    await scene(made)
+            async with server, world(server.url) as made:
+                await scene(made)
 
     return lambda scene: anyio.run(main, scene)
 

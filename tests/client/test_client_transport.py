@@ -40,6 +40,15 @@ def test_a_call_that_only_reads_is_sent_once_more_when_the_connection_breaks(scr
     assert len(script.asked("getprocessmsg")) == 2
 
 
+def test_sending_a_call_once_more_prints_nothing(script: Script, capfd: pytest.CaptureFixture[str]) -> None:
+    """What a program prints on its standard output is its own affair: it may be JSON."""
+    script.answer("getprocessmsg", reset, process_json())
+
+    script.run(get)
+
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_call_that_only_reads_is_not_sent_for_ever(script: Script) -> None:
     script.answer("getprocessmsg", reset)
 
