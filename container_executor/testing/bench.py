@@ -21,9 +21,6 @@ from container_executor.models import Handle, JobSpec, JobState, JobStatus, LogC
 
 T = TypeVar("T")
 
-QUIET = 1.2
-"""Seconds without a trace after which a program that leaves one each tenth of a second counts as silent."""
-
 
 def wait_for(look: Callable[[], T | None], patience: timedelta, what: str) -> T:
     """Return the first true answer of *look*; fail the case after *patience*, saying *what* did not come."""
@@ -87,7 +84,7 @@ class Witness:
             count, now = self.count(), time.monotonic()
             if count != last:
                 last, since = count, now
-            return now - since > QUIET
+            return now - since > self.bench.quiet.total_seconds()
 
         wait_for(silent, self.bench.patience, "the program runs on: its silence")
 
@@ -104,6 +101,7 @@ class Bench:
         backend: The one under test.
         image: What the jobs run in.
         patience: How long anything may take.
+        quiet: How long a program must have left no trace to count as silent; it would leave one each tenth of a second.
         shared: A directory that jobs can be given, or None where the engine has no mounts.
         on_host: Programs see this machine's files as they are.
     """
@@ -111,6 +109,7 @@ class Bench:
     backend: Backend
     image: str
     patience: timedelta
+    quiet: timedelta
     shared: Path | None = None
     on_host: bool = False
 
@@ -136,7 +135,7 @@ class Bench:
 
     def submit(self, job: JobSpec, lifetime: timedelta | None = None) -> Handle:
         """Plan and submit a job; one that a failing case leaves behind ends by itself."""
-        return self.backend.submit(self.plan(job), lifetime=lifetime or 4 * self.patience)
+        return self.backend.submit(self.plan(job), lifetime=lifetime if lifetime is not None else 4 * self.patience)
 
     def start(self, program: str | Sequence[str], **fields: Any) -> Handle:
         """Submit a new job."""

@@ -162,7 +162,7 @@ class Run:
             state=_state(self.exit) if self.exit else JobState.RUNNING if self.started else waits,
             exit_code=code,
             signal=exit_signal(code),
-            node="memory",
+            node=f"node{self.rank.number // self.rank.job.processes_per_node}",
             image_id=self.rank.job.image,
             started=self.started,
             ended=self.ended,

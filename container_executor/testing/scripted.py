@@ -39,6 +39,7 @@ from container_executor.models import (
     LogChunk,
     Plan,
     Progress,
+    rank_env,
 )
 from container_executor.testing.programs import Script, ScriptedJob
 
@@ -109,7 +110,7 @@ class ScriptedEngine:
     def accept(self, plan: Plan, lifetime: timedelta | None) -> Handle:
         known = self.jobs.get(plan.job_id)
         if known is None:
-            ends_at = time.monotonic() + lifetime.total_seconds() if lifetime else float("inf")
+            ends_at = time.monotonic() + lifetime.total_seconds() if lifetime is not None else float("inf")
             known = self.jobs[plan.job_id] = ScriptedJob(plan, self.script_of(plan.job), ends_at)
             self.launches.append(plan.job_id)
         elif known.plan.job.mark != plan.job.mark:
@@ -127,7 +128,8 @@ class ScriptedBackend(Backend):
     engine: ScriptedEngine = attrs.field(factory=ScriptedEngine)
 
     def plan(self, job: JobSpec) -> Plan:
-        return Plan(job, {"image": job.image, "argv": list(job.argv), "env": dict(sorted(job.env.items()))})
+        env = {str(rank): dict(sorted(rank_env(job, rank).items())) for rank in range(job.ranks)}
+        return Plan(job, {"name": job.job_id, "image": job.image, "argv": list(job.argv), "env": env})
 
     def prepare(self, plan: Plan, report: Callable[[Progress], None], stop: Event) -> str | None:
         self.engine.enter("prepare", plan.job_id)

@@ -26,6 +26,7 @@ class Cases:
         missing_image: The name of an image that does not exist, at a registry that answers.
         shellless_image: An image without ``sh``.
         patience: How long the suite waits for anything before it calls it missing.
+        quiet: How long a program must have left no trace to count as silent; it would leave one each tenth of a second.
         grace: Time between TERM and KILL in the cases about lifetime and walltime.
         lifetime: Lifetime in the cases about it: long enough for a job to start, longer than *grace*.
         many_lines: Lines of a large output.
@@ -39,6 +40,7 @@ class Cases:
     missing_image: ClassVar[str] = "container-executor-no-such-image:latest"
     shellless_image: ClassVar[str] = ""
     patience: ClassVar[timedelta] = timedelta(seconds=60)
+    quiet: ClassVar[timedelta] = timedelta(seconds=1.2)
     grace: ClassVar[timedelta] = timedelta(seconds=2)
     lifetime: ClassVar[timedelta] = timedelta(seconds=4)
     many_lines: ClassVar[int] = 20_000
@@ -96,7 +98,7 @@ class Cases:
     @pytest.fixture
     def bench(self, backend: Backend, shared: Path | None) -> Iterator[Bench]:
         """What a case works with; afterwards nothing is left on the engine."""
-        yield Bench(backend, self.image, self.patience, shared, self.on_host)
+        yield Bench(backend, self.image, self.patience, self.quiet, shared, self.on_host)
         self._sweep(backend)
 
     def _sweep(self, backend: Backend) -> None:

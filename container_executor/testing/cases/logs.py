@@ -75,7 +75,7 @@ class LogCases(Cases):
         assert bench.output(handle) == once == b"one\ntwo\nthree\n"
 
     def test_a_call_returns_about_what_it_may(self, bench: Bench) -> None:
-        limit = 65_536
+        limit = 32_768
         handle = bench.start(f"seq 1 {self.many_lines}")
 
         chunks = bench.follow(handle, limit=limit)

@@ -79,14 +79,16 @@ class SpoolBackend(Backend):
         return Plan(job, request)
 
     def submit(self, plan: Plan, *, lifetime: timedelta | None) -> Handle:
-        ends_at = time.time() + lifetime.total_seconds() if lifetime else None
+        ends_at = time.time() + lifetime.total_seconds() if lifetime is not None else None
         order = {"mark": plan.job.mark.to_dict(), **plan.request, "ends_at": ends_at}
         place = self._home() / plan.job_id
         with _spool_errors():
             _make_once(place, order)
             if not (place / "started").exists():
-                keeper = [sys.executable, "-m", "container_executor_spool.keeper", str(place)]
-                subprocess.run(keeper, check=True, stdin=subprocess.DEVNULL, timeout=30)
+                null = (
+                    subprocess.DEVNULL
+                )  # a keeper that held on to a pipe of the daemon would hold up whoever reads it
+                subprocess.run(self._keeper(place), check=True, stdin=null, stdout=null, stderr=null, timeout=30)
         return _handle(place)
 
     def status(self, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
@@ -132,6 +134,10 @@ class SpoolBackend(Backend):
             f"{self.root} is no directory that may be written", f"mkdir -p {self.root}; chown it to this user"
         )
         return Health(reachable=False, version=version, faults=(fault,))
+
+    def _keeper(self, place: Path) -> list[str]:
+        """Return the command that runs a job; it returns once the job's keeper lives on its own."""
+        return [sys.executable, "-m", "container_executor_spool.keeper", str(place)]
 
     def _home(self) -> Path:
         """Return the directory of this owner's jobs."""
