@@ -1,6 +1,7 @@
 """Finds backends by name: entry points of installed distributions, each imported only when it is opened."""
 
 import builtins
+import secrets
 import re
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 import attrs
+import platformdirs
 
 from container_executor.backend import Backend
 from container_executor.errors import SettingsError
@@ -54,14 +56,11 @@ def load(name: str) -> builtins.type[Backend]:
     Raises:
         SettingsError: There is none, its SDK is not installed, or it is no backend; the text says what to do.
     """
-    offers = _offers()
-    if name not in offers:
-        known = ", ".join(sorted(offers)) or "none"
-        raise SettingsError(f"there is no backend {name!r}{nearest(name, list(offers)) or ';'} Installed: {known}")
-    loaded = _import(offers[name])
+    entry = _offer(name)
+    loaded = _import(entry)
     if not (isinstance(loaded, type) and issubclass(loaded, Backend) and "__attrs_attrs__" in vars(loaded)):
         raise SettingsError(
-            f"{offers[name].value} of {_distribution(offers[name])}, offered as backend {name}, is no backend: "
+            f"{entry.value} of {_distribution(entry)}, offered as backend {name}, is no backend: "
             "it must be an attrs class derived from container_executor.backend.Backend"
         )
     return loaded
@@ -70,8 +69,8 @@ def load(name: str) -> builtins.type[Backend]:
 def open_backend(
     name: str,
     *,
-    owner: str,
-    directory: Path,
+    owner: str = "",
+    directory: Path | None = None,
     dev: bool = False,
     settings: Mapping[str, Any] = MappingProxyType({}),
     origins: Mapping[str, str] = MappingProxyType({}),
@@ -80,8 +79,8 @@ def open_backend(
 
     Args:
         name: As ``--backend`` takes it.
-        owner: Id that marks our jobs on the engine.
-        directory: The backend's own directory, below the state directory.
+        owner: Id that marks our jobs on the engine, at least 8 lowercase hex digits; a random one where none is given.
+        directory: The backend's own directory, below the state directory; the user's own where none is given.
         dev: The backend may run jobs on this host without containers.
         settings: Its settings, as the site gave them.
         origins: By name of a setting, what gave it, for messages.
@@ -90,7 +89,8 @@ def open_backend(
         SettingsError: No such backend, or one line for each setting that is unknown or wrong.
     """
     kind = load(name)
-    filled = {"owner": owner, "directory": directory, "dev": dev}
+    place = directory or platformdirs.user_state_path("container-executor") / "library" / name
+    filled = {"owner": owner or secrets.token_hex(8), "directory": place, "dev": dev}
     every = _fields(kind)
     values = _values(name, {key: field for key, field in every.items() if key not in FILLED}, settings, origins)
     values.update({key: value for key, value in filled.items() if key in every})
