@@ -71,12 +71,12 @@ async def full_id(client: Client, text: str) -> str:
         return wanted
     found = [process.id for process in await _latest(client) if process.id.startswith(wanted)]
     if len(found) > 1:
-        raise SettingsError(
+        raise click.UsageError(
             f"{text} begins several ids: {', '.join(sorted(id_[:20] for id_ in found))}; write more of it"
         )
     if not found:
-        raise NotFoundError(
-            404, f"no process among the latest {_LATEST} of each state begins with {text}; write the whole id"
+        raise UnknownIdError(
+            f"no process among the latest {_LATEST} of each state begins with {text}; write the whole id"
         )
     return found[0]
 

@@ -124,6 +124,17 @@ def _say_how_to_connect(server: Server, key: Path) -> None:
 
 async def _run_specs(daemon: Daemon, user: Identity, specs: Sequence[FunctionSpec], tasks: TaskGroup) -> int:
     tasks.start_soon(daemon.run)
+    try:
+        codes = await _follow_all(daemon, user, specs)
+    except Exception:  # such as a reader of our output that has gone: the server ends with us, and so do its jobs
+        daemon.abort()
+        await _until_idle(daemon)
+        raise
+    await _until_idle(daemon)
+    return next((code for code in codes if code), 0)
+
+
+async def _follow_all(daemon: Daemon, user: Identity, specs: Sequence[FunctionSpec]) -> list[int]:
     codes = []
     async with Client(daemon.client.url, COLONY, user) as client:
         await daemon.ready.wait()
@@ -133,9 +144,12 @@ async def _run_specs(daemon: Daemon, user: Identity, specs: Sequence[FunctionSpe
             if end.message:
                 say(end.message)
             codes.append(end.exit_code)
-    while daemon.live:
-        await anyio.sleep(0.005)  # it clears away what the jobs left on the engine
-    return next((code for code in codes if code), 0)
+    return codes
+
+
+async def _until_idle(daemon: Daemon) -> None:
+    while daemon.live:  # noqa: ASYNC110 - it clears away what the jobs left on the engine
+        await anyio.sleep(0.005)
 
 
 def _for_us(spec: FunctionSpec, daemon: Daemon) -> FunctionSpec:

@@ -8,18 +8,10 @@ from container_executor.cli.exit_codes import ExitCode, of_error
 from container_executor.cli.output import escape, note
 from container_executor.errors import ContainerExecutorError, SpecError
 
-_verbose = False  # a module's, because errors end up here from wherever they come
 
-
-def be_verbose() -> None:
-    """Show from now on where an error came from."""
-    global _verbose
-    _verbose = True
-
-
-def report(error: BaseException) -> int:
-    """Tell *error* to the user and return the exit code that it stands for."""
-    if _verbose:
+def report(error: BaseException, *, verbose: bool) -> int:
+    """Tell *error* to the user and return the exit code that it stands for; *verbose* shows where it came from."""
+    if verbose:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
     if isinstance(error, click.UsageError):
         if error.ctx is not None:

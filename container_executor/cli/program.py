@@ -30,6 +30,16 @@ COMMANDS = {
 _MODULES = {"ps": "processes", "get": "processes", "cancel": "processes"}
 
 
+class Session:
+    """What a run of the program knows besides its arguments: the context's ``obj``.
+
+    Attributes:
+        verbose: An error shows where it came from.
+    """
+
+    verbose = False
+
+
 class Program(click.Group):
     """A group that imports a command when it is asked for, and ends with one message and an exit code."""
 
@@ -50,14 +60,23 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader of our output that has gone ends it quietly."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise click.exceptions.Exit(_close_output()) from None
+        return result
+
     def main(self, args: Sequence[str] | None = None, *_: Any, **extra: Any) -> NoReturn:
         """Run the program and exit; no exception leaves it."""
+        session = extra["obj"] = Session()
         extra["standalone_mode"] = False
         try:
             outcome = super().main(args, **extra)
-            sys.stdout.flush()
         except BaseException as error:  # noqa: BLE001 - the one place where errors become messages
-            sys.exit(_end(error))
+            sys.exit(_end(error, session))
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
@@ -70,20 +89,16 @@ def program() -> None:
     """
 
 
-def _end(error: BaseException) -> int:
+def _end(error: BaseException, session: Session) -> int:
     """Say what went wrong in one message, and return the exit code."""
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0
-    if isinstance(error, BrokenPipeError):
-        return _close_output()
-    if isinstance(error, click.exceptions.Exit):
-        return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("interrupted", err=True)
         return 128 + signal.SIGINT
     from container_executor.cli.messages import report  # noqa: PLC0415 - the help must not pay for it
 
-    return report(error)
+    return report(error, verbose=session.verbose)
 
 
 def _close_output() -> int:

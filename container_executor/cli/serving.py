@@ -51,7 +51,9 @@ async def obey(daemon: Daemon, signals: AsyncIterator[signal.Signals]) -> None:
             daemon.abort()
             note(f"stopping {daemon.live} jobs; once more leaves them to their own end")
         else:
-            note(f"left {daemon.live} jobs running; the engine ends each before its process is given to another executor")
+            note(
+                f"left {daemon.live} jobs running; the engine ends each before its process is given to another executor"
+            )
             leave(130)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from container_executor.cli.messages import be_verbose
 from container_executor.cli.output import warn
+from container_executor.cli.program import Session
 from container_executor.registry import names
 from container_executor.settings import load
 
@@ -35,12 +35,11 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*, file: Path | None, options: tuple[str, ...], verbose: bool, **rest: Any) -> Any:
-        if verbose:
-            be_verbose()
+        session = click.get_current_context().find_object(Session) or Session()
+        session.verbose = verbose
         flags = {path: rest.pop(name) for name, path in _FLAGS.items() if name in rest}
         settings = load(file=file, flags={**flags, **_parse(options), "verbose": verbose or None})
-        if settings.verbose:
-            be_verbose()
+        session.verbose = settings.verbose
         for warning in settings.warnings:
             warn(warning)
         return command(settings=settings, **rest)

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def read_specs(files: Sequence[str], changes: Sequence[str]) -> list[FunctionSpe
 
 
 def change(document: Any, path: str, value: str) -> None:
-    """Set *path* in a JSON document to *value*: JSON where it is JSON, else the text itself. Missing objects are made.
+    """Set *path* in a JSON document to *value*: JSON where it is JSON, else the text itself. Missing objects and lists are made.
 
     Args:
         document: A JSON object or list, changed in place.
@@ -49,9 +50,9 @@ def change(document: Any, path: str, value: str) -> None:
     """
     steps = _steps(path)
     holder = document
-    for number, step in enumerate(steps[:-1]):
-        holder = _enter(holder, step, ".".join(steps[: number + 1]))
-    _place(holder, steps[-1], _value(value), path)
+    for (step, _), (_, in_list) in pairwise(steps):
+        holder = _enter(holder, step, new=[] if in_list else {})
+    _place(holder, steps[-1][0], _value(value))
 
 
 def _read(file: str, changes: Sequence[str]) -> FunctionSpec:
@@ -97,37 +98,40 @@ def _changed(text: bytes, changes: Sequence[str]) -> bytes:
     return json.dumps(document).encode()
 
 
-def _steps(path: str) -> list[str]:
-    steps = [index or key for index, key in _STEP.findall(path)]
+def _steps(path: str) -> list[tuple[str, bool]]:
+    """Return the keys and indices of a path, each with whether it is written as an index, ``[0]``."""
+    steps = [(index or key, bool(index)) for index, key in _STEP.findall(path)]
     if not steps or _STEP.sub("", path).strip("."):
         raise ValueError(f"{path!r} is no path; write keys with dots between them")
     return steps
 
 
-def _enter(holder: Any, step: str, path: str) -> Any:
+def _enter(holder: Any, step: str, *, new: Any) -> Any:
     if isinstance(holder, dict):
-        inner = holder.setdefault(step, {})
-        if inner is None:
-            inner = holder[step] = {}
-        return inner
+        if holder.get(step) is None:
+            holder[step] = new
+        return holder[step]
     if isinstance(holder, list):
-        return holder[_index(holder, step, path, most=len(holder) - 1)]
-    raise ValueError(f"{path} is inside a {_kind(holder)}, which has no parts")
+        index = _index(holder, step)
+        holder[index:] = holder[index:] or [new]
+        return holder[index]
+    raise ValueError(f"{step} would be a part of a {_kind(holder)}, which has none")
 
 
-def _place(holder: Any, step: str, value: Any, path: str) -> None:
+def _place(holder: Any, step: str, value: Any) -> None:
     if isinstance(holder, dict):
         holder[step] = value
     elif isinstance(holder, list):
-        index = _index(holder, step, path, most=len(holder))
+        index = _index(holder, step)
         holder[index : index + 1] = [value]
     else:
-        raise ValueError(f"{path} is inside a {_kind(holder)}, which has no parts")  # noqa: TRY004 - the user's value
+        raise ValueError(f"{step} would be a part of a {_kind(holder)}, which has none")  # noqa: TRY004 - the user's value
 
 
-def _index(holder: list[Any], step: str, path: str, *, most: int) -> int:
+def _index(holder: list[Any], step: str) -> int:
+    most = len(holder)
     if not step.isdecimal() or len(step) > 9 or int(step) > most:
-        raise ValueError(f"{path}: the list has {len(holder)} items; expected an index from 0 to {most}")
+        raise ValueError(f"the list has {most} items; expected an index from 0 to {most}, not {step}")
     return int(step)
 
 
