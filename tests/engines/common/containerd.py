@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import programs, waiting
+from common import programs
 
 PLUGINS_LEFT_OUT = ["btrfs", "devmapper", "zfs", "aufs"]
 
@@ -25,12 +25,7 @@ def start(state: Path, name: str, *, cri: str | None = None, enter: Sequence[str
         f'[grpc]\naddress = "{socket}"\n{cri or ""}'
     )
     programs.start(state, name, [*enter, "containerd", "--config", config])
-    waiting.until(
-        f"an answer of {name}",
-        lambda: ctr(socket, "version", check=False).returncode == 0,
-        seconds=30,
-        log=programs.log_of(state, name),
-    )
+    programs.await_answer(state, name, lambda: ctr(socket, "version", check=False).returncode == 0)
     return socket
 
 

@@ -3,10 +3,11 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from common import cgroups, waiting
+from common.report import EngineError
 
 # A program of the rig enters its control group before it becomes itself, so all its children are in it, too.
 ENTER = 'for door in $DOORS; do echo $$ > "$door" || exit 1; done; unset DOORS; exec "$@"'
@@ -32,6 +33,22 @@ def start(state: Path, name: str, argv: Sequence[str | Path], *, env: Mapping[st
     record = _record(state, name)
     record.parent.mkdir(exist_ok=True)
     record.write_text(f"{child.pid} {_started(child.pid)}")
+
+
+def await_answer(state: Path, name: str, answers: Callable[[], bool], *, seconds: float = 60, every: float = 0.05) -> None:
+    """Return once the program *name* *answers*.
+
+    Raises:
+        EngineError: not within *seconds*, or the program ended; quotes the end of its log.
+    """
+    log = log_of(state, name)
+
+    def alive_and_answers() -> bool:
+        if not running(state, name):
+            raise EngineError(f"{name} ended{waiting.tail(log)}")
+        return answers()
+
+    waiting.until(f"an answer of {name}", alive_and_answers, seconds=seconds, every=every, log=log)
 
 
 def log_of(state: Path, name: str) -> Path:
@@ -60,7 +77,7 @@ def stop(state: Path, name: str, *, force: bool = False, seconds: float = 20) ->
         os.kill(pid, number)
         try:
             waiting.until(f"the end of {name} (pid {pid})", lambda: _alive(record) is None, seconds=patience)
-        except waiting.EngineError:
+        except EngineError:
             if number == signal.SIGKILL:
                 raise
     record.unlink(missing_ok=True)

@@ -6,8 +6,7 @@ It has its own containerd, so that a stop or a kill of dockerd alone leaves the 
 import subprocess
 from pathlib import Path
 
-from common import cgroups, containerd, places, programs, waiting
-from common.report import EngineError
+from common import cgroups, containerd, places, programs
 
 STATE = places.state("docker")
 PIDFILE = STATE / "dockerd.pid"
@@ -33,8 +32,7 @@ def start() -> None:
         # A killed dockerd leaves it, and while nobody has reaped its pid the next one would take it for alive.
         PIDFILE.unlink(missing_ok=True)
     programs.start(STATE, "dockerd", command(socket))
-    log = programs.log_of(STATE, "dockerd")
-    waiting.until("an answer of dockerd", answers, seconds=60, log=log)
+    programs.await_answer(STATE, "dockerd", lambda: docker("version", check=False).returncode == 0)
 
 
 def command(socket: Path) -> list[str | Path]:
@@ -53,19 +51,6 @@ def command(socket: Path) -> list[str | Path]:
         "--exec-opt=native.cgroupdriver=cgroupfs",
         "--live-restore",
     ]
-
-
-def answers() -> bool:
-    """Tell whether dockerd answers.
-
-    Raises:
-        EngineError: it has ended.
-    """
-    if docker("version", check=False).returncode == 0:
-        return True
-    if not programs.running(STATE, "dockerd"):
-        raise EngineError(f"dockerd ended{waiting.tail(programs.log_of(STATE, 'dockerd'))}")
-    return False
 
 
 def docker(*args: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:

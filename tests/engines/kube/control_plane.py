@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cluster import API_HOST, API_PORT, ETCD, ETCD_PEER, NODES, SERVICES, STATE, USERS, kubeconfig, kubectl
 
-from common import credentials, programs, waiting
+from common import credentials, programs
 
 
 def start(built: Path) -> None:
@@ -49,8 +49,7 @@ def start_apiserver(built: Path) -> None:
             "--profiling=false",
         ],
     )
-    log = programs.log_of(STATE, "apiserver")
-    waiting.until("an answer of the apiserver", ready, seconds=120, every=0.3, log=log)
+    programs.await_answer(STATE, "apiserver", ready, seconds=120, every=0.3)
 
 
 def ready() -> bool:

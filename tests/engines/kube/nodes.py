@@ -68,9 +68,11 @@ def own_folder(node: Node, target: str) -> Path:
 def wait_until_ready() -> None:
     """Wait until every node's kubelet answers and the node takes pods: a node that was away for seconds was Ready all along."""
     for node in NODES:
-        log = programs.log_of(STATE, node.programs[0])
-        waiting.until(f"an answer of the kubelet of {node.name}", partial(answers, node), seconds=60, every=0.3, log=log)
-        waiting.until(f"the readiness of {node.name}", partial(takes_pods, node), seconds=90, every=0.3, log=log)
+        kubelet = node.programs[0]
+        programs.await_answer(STATE, kubelet, partial(answers, node), every=0.3)
+        waiting.until(
+            f"the readiness of {node.name}", partial(takes_pods, node), seconds=120, every=0.3, log=programs.log_of(STATE, kubelet)
+        )
 
 
 def answers(node: Node) -> bool:
