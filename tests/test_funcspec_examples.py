@@ -1,13 +1,14 @@
 """Every example that is shipped can be submitted as it is, and every form that users have on disk is read or explained."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from container_executor.errors import SpecError
-from container_executor.funcspec import Parsed, make_job, parse, parse_text, substitute, to_wire, validate
+from container_executor.funcspec import Parsed, keys, make_job, parse, parse_text, substitute, to_wire, validate
 from container_executor.models import Mark
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -137,3 +138,34 @@ def test_an_obsolete_spec_is_refused_naming_every_place(written: dict[str, Any],
         parse(written)
 
     assert {problem.path for problem in raised.value.problems} == paths
+
+
+# --- the reference that researchers read ------------------------------------------------------------------------------
+
+REFERENCE = (EXAMPLES.parent / "docs" / "function-specs.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```json\n(.*?)```", REFERENCE, re.DOTALL))
+def test_the_specs_of_the_documentation_can_run(text: str) -> None:
+    parsed = parse_text(text)
+
+    assert parsed.warnings == ()
+    validate(parsed.spec)
+    make_job(parsed.spec, MARK)
+
+
+@pytest.mark.parametrize(
+    "table", [keys.SPEC, keys.CONDITIONS, keys.GPU, keys.EXECUTE_KWARGS, keys.FS, keys.DIR, keys.SNAPSHOT]
+)
+def test_every_key_is_documented(table: keys.Keys) -> None:
+    for name in table.names:
+        assert re.search(rf"^\| `{name}[`.]", REFERENCE, re.MULTILINE), name
+
+
+@pytest.mark.parametrize(
+    ("written", "mebibytes"), re.findall(r"^\| `([\d.]+\w+)` \| (\d+) MiB", REFERENCE, re.MULTILINE)
+)
+def test_the_sizes_of_the_documentation_are_right(written: str, mebibytes: str) -> None:
+    parsed = parse({"funcname": "sync", "conditions": {"executortype": "x", "mem": written}})
+
+    assert parsed.spec.conditions.memory == int(mebibytes) * 2**20
