@@ -55,8 +55,8 @@ FUNCTION_SPEC = struct(
 
 PRIORITIES = range(-50_000, 50_001)
 
-_CPU = re.compile(r"[+-]?\d{1,18}")
-_MEMORY = re.compile(r"([+-]?\d{1,18})([A-Za-z]+)")
+_CPU = re.compile(r"[+-]?[0-9]{1,18}")
+_MEMORY = re.compile(r"([+-]?[0-9]{1,18})([A-Za-z]+)")
 _BYTES = {
     "Ki": 2**10, "KiB": 2**10, "Mi": 2**20, "MiB": 2**20, "Gi": 2**30, "GiB": 2**30, "TiB": 2**40,
     "K": 10**3, "KB": 10**3, "Kb": 10**3, "M": 10**6, "MB": 10**6, "Mb": 10**6,

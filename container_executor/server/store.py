@@ -138,7 +138,9 @@ class Store:
         try:
             self._now = max(self._now + 1, time.time_ns())
             value, effects = job.work(db, self._now)
-        except Exception as error:  # noqa: BLE001 - one call must not take its neighbours down
+        except Exception as error:
+            if not db.in_transaction:  # a full disk has undone the whole batch
+                raise
             db.execute("ROLLBACK TO call")
             db.execute("RELEASE call")
             return _Done(job, None, [], _as_refusal(error))

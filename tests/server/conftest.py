@@ -198,6 +198,12 @@ def start() -> Callable[..., Any]:
     return running
 
 
+@pytest.fixture
+def town_at() -> Callable[[int], Town]:
+    """Return the people of the colony, for a server at a port."""
+    return Town
+
+
 @pytest.fixture(scope="module")
 def shared_start() -> Callable[..., Any]:
     """Return :func:`running` for fixtures of a module."""
