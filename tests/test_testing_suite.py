@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PATHS = [ROOT, ROOT / "examples" / "backend", ROOT / "backends" / "process"]
-AT_ONCE = 6
+AT_ONCE = 8
 """The cases wait more than they work."""
 
 for path in map(str, PATHS):

@@ -89,8 +89,8 @@ class Witness:
         wait_for(silent, self.bench.patience, "the program runs on: its silence")
 
     def goes_on(self) -> None:
-        """Wait until the program has left another trace."""
-        self.seen(self.count() + 1)
+        """Wait until the program has left five more traces: it was not just about to stop."""
+        self.seen(self.count() + 5)
 
 
 @attrs.define(eq=False)

@@ -40,11 +40,11 @@ class AdoptCases(Cases):
         handle = bench.start("echo one; sleep 2; echo two")
         bench.until(handle, lambda _status: bench.read(handle), "the first line")
         chunk = bench.backend.logs(handle)
-        assert joined(chunk.lines) == b"one\n"
 
         rest = bench.on(fresh()).follow(handle, chunk.cursor)
 
-        assert joined([line for piece in rest for line in piece.lines]) == b"two\n"
+        assert chunk.lines
+        assert joined([line for piece in (chunk, *rest) for line in piece.lines]) == b"one\ntwo\n"
 
     def test_a_fresh_instance_can_cancel_and_remove(self, bench: Bench, fresh: Fresh) -> None:
         witness = bench.ticking()
