@@ -34,7 +34,7 @@ def config(settings: Settings, *, changed: bool, as_json: bool) -> None:
 
 
 def _backend_rows(name: str, settings: Settings) -> list[tuple[str, Any, str]]:
-    origins = {key: settings.origin(f"backends.{name}.{key}") for key in settings.backends[name]}
+    origins = settings.backend_origins(name)
     values = check_settings(name, settings.backends[name], origins)
     return [(f"backends.{name}.{key}", plain(value), origins[key]) for key, value in values.items()]
 

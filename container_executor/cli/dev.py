@@ -79,6 +79,7 @@ def _docker(settings: Settings) -> str:
 
 
 async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
+    code = 0
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with _serve(settings, port=0 if specs else PORT) as (here, user):
             async with open_daemon(here, dev=True) as daemon, anyio.create_task_group() as tasks:
@@ -88,7 +89,6 @@ async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
                 else:
                     tasks.start_soon(obey, daemon, signals)
                     await daemon.run()
-                    code = 0
                 tasks.cancel_scope.cancel()
             return code
 

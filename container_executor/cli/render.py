@@ -50,10 +50,13 @@ def render(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, 
 
 def _open(settings: Settings, *, dev: bool) -> Backend:
     name = settings.backend
-    table = settings.backends.get(name, {})
-    origins = {key: settings.origin(f"backends.{name}.{key}") for key in table}
     return open_backend(
-        name, owner=_NOBODY, directory=settings.state_dir / name, dev=dev, settings=table, origins=origins
+        name,
+        owner=_NOBODY,
+        directory=settings.state_dir / name,
+        dev=dev,
+        settings=settings.backends.get(name, {}),
+        origins=settings.backend_origins(name),
     )
 
 

@@ -40,12 +40,15 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
         flags = {path: rest.pop(name) for name, path in _FLAGS.items() if name in rest}
         settings = load(file=file, flags={**flags, **_parse(options), "verbose": verbose or None})
         session.verbose = settings.verbose
-        for warning in settings.warnings:
+        for warning in settings.warnings if click.get_current_context().info_name in _WARN else ():
             warn(warning)
         return command(settings=settings, **rest)
 
     return functools.reduce(lambda wrapping, option: option(wrapping), reversed(_OPTIONS), wrapped)
 
+
+_WARN = frozenset({"run", "config"})
+"""Commands that tell which variables have no effect; a user of the others has often only inherited them."""
 
 _FLAGS = {
     "server_host": "server.host",

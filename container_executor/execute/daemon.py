@@ -246,7 +246,12 @@ def open_backend(settings: Settings, *, owner: str, dev: bool) -> Backend:
     directory = settings.state_dir / settings.backend
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     return registry.open_backend(
-        settings.backend, owner=owner, directory=directory, dev=dev, settings=settings.backends.get(settings.backend, {})
+        settings.backend,
+        owner=owner,
+        directory=directory,
+        dev=dev,
+        settings=settings.backends.get(settings.backend, {}),
+        origins=settings.backend_origins(settings.backend),
     )
 
 
@@ -278,6 +283,7 @@ def policy_of(settings: Settings) -> Policy:
         ),
         launches=settings.executor.launches,
         admission=settings.executor.admission_timeout.total_seconds(),
+        pending=settings.executor.pending_timeout.total_seconds(),
         log_cap=settings.executor.log_cap,
     )
 

@@ -65,6 +65,10 @@ class Settings:
         """Return what set the setting at *path*: a flag, a variable, a file and line, or ``default``."""
         return self.origins.get(path, DEFAULT)
 
+    def backend_origins(self, name: str) -> dict[str, str]:
+        """Return what set each setting of backend *name*, by its key in the backend's table."""
+        return {key: self.origin(f"backends.{name}.{key}") for key in self.backends.get(name, {})}
+
     def value(self, path: str) -> Any:
         """Return the value of the setting at *path*, such as ``server.host``.
 

@@ -68,12 +68,6 @@ class ServerSettings:
         env=["COLONIES_COLONY_PRVKEY"],
     )
     colony_key_file: Path | None = setting(None, "File that holds server.colony_key.")
-    server_key: Secret | None = setting(
-        None,
-        "Private key of the server's owner; only for making colonies.",
-        env=["COLONIES_SERVER_PRVKEY"],
-    )
-    server_key_file: Path | None = setting(None, "File that holds server.server_key.")
 
     @property
     def url(self) -> str:
@@ -104,11 +98,6 @@ class ExecutorSettings:
         env=["EXECUTOR_TYPE", "COLONIES_EXECUTOR_TYPE"],
     )
     location: str = setting("", "Location that function specs may ask for in conditions.locationname.")
-    longitude: float = setting(0.0, "Longitude shown by servers older than 1.9.6.", env=["EXECUTOR_LOCATION_LONG"])
-    latitude: float = setting(0.0, "Latitude shown by servers older than 1.9.6.", env=["EXECUTOR_LOCATION_LAT"])
-    place: str = setting(
-        "", "Description of the place shown by servers older than 1.9.6.", env=["EXECUTOR_LOCATION_DESC"]
-    )
     owner: str = setting(
         "",
         "Id that marks our jobs on the engine, lowercase hex. Empty: the one in the state directory. "
@@ -162,12 +151,6 @@ class ExecutorSettings:
     log_cap: int = setting(
         64 * 2**20,
         "Bytes of output that one process may send to the server; beyond it the head and the tail are kept.",
-        parse=parse_memory,
-        check=positive,
-    )
-    log_spool: int = setting(
-        2**30,
-        "Bytes of output of all processes that may wait on disk for the server.",
         parse=parse_memory,
         check=positive,
     )

@@ -27,6 +27,7 @@ BACKEND_VARIABLES: Mapping[str, str] = {
 
 WITHOUT_EFFECT: Mapping[str, str] = {
     "COLONIES_EXECUTOR_ID": "the id follows from the key",
+    "COLONIES_SERVER_PRVKEY": "nothing here makes or removes colonies",
     "EXECUTOR_ADD_DEBUG_LOGS": "the process log always says which backend, node and attempt it is",
     "EXECUTOR_DEVMODE": "resources are always asked for",
     "EXECUTOR_GPU": "jobs get the GPUs that they ask for",
@@ -34,9 +35,12 @@ WITHOUT_EFFECT: Mapping[str, str] = {
     "EXECUTOR_K8S_NAME": "nothing needs the name of our own deployment",
     "EXECUTOR_K8S_POD_NAME": "nothing needs the name of our own pod",
     "EXECUTOR_K8S_POD_UID": "nothing needs the id of our own pod",
+    "EXECUTOR_LOCATION_DESC": "servers since 1.9.6 know locations by name only; set executor.location",
+    "EXECUTOR_LOCATION_LAT": "servers since 1.9.6 know locations by name only; set executor.location",
+    "EXECUTOR_LOCATION_LONG": "servers since 1.9.6 know locations by name only; set executor.location",
     "EXECUTOR_LOG_DIR": "logs are below the state directory",
 }
-"""Variables of older executors that are accepted and mean nothing here, and why."""
+"""Variables of older executors and of the official command line that are accepted and mean nothing here, and why."""
 
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 _SHARED_PREFIXES = ("COLONIES_", "EXECUTOR_", "AWS_S3_")

@@ -6,9 +6,13 @@ import re
 import signal
 import stat
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
+from container_executor.backend import Backend
 from container_executor.client import Identity
+from container_executor.models import JobSpec, Mark
+from container_executor.registry import open_backend
 from tests.cli.conftest import CLEAN, PROGRAM, Colony, wait_for
 from tests.cli.test_cli_program import run
 
@@ -129,28 +133,27 @@ def test_gc_removes_what_a_lost_journal_left_and_nothing_of_others(tmp_path: Pat
     arguments = ["gc", "--backend", "process", "--state-dir", str(state), "--json"]
     run(*arguments)
     ours = leftover(state, (state / "owner").read_text().strip())
-    leftover(state, "ff" * 8)
+    foreign = leftover(state, "ff" * 8)
 
     dry, wet, again = (json.loads(run(*arguments, *extra).stdout) for extra in (["--dry-run"], [], []))
 
     assert [job["job_id"] for job in dry] == [job["job_id"] for job in wet] == [ours]
     assert again == []
-    assert len(list((state / "process").glob("ce-*"))) == 1
+    assert [found.handle.job_id for found in backend_of(state, "ff" * 8).list_jobs()] == [foreign]
 
 
 def leftover(state: Path, owner: str) -> str:
     """Leave an ended job of *owner* behind and return its id."""
-    from datetime import timedelta
-
-    from container_executor.models import JobSpec, Mark
-    from container_executor.registry import open_backend
-
-    backend = open_backend("process", owner=owner, directory=state / "process", dev=True)
+    backend = backend_of(state, owner)
     job = JobSpec(image="busybox", argv=("true",), mark=Mark(owner=owner, colony="dev", process_id="ab" * 32))
     handle = backend.submit(backend.plan(job), lifetime=timedelta(seconds=30))
     wait_for(lambda: backend.status([handle])[handle.job_id].state.ended or None, "the end of the job")
     backend.close()
     return handle.job_id
+
+
+def backend_of(state: Path, owner: str) -> Backend:
+    return open_backend("process", owner=owner, directory=state / "process", dev=True)
 
 
 # --- server -----------------------------------------------------------------------------------------------------------
