@@ -18,10 +18,10 @@ from container_executor.backend import LOG_LIMIT, Backend
 from container_executor.errors import Problem, UnavailableError, UnsupportedError
 from container_executor.models import Fault, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
 
-from container_executor_process import evidence, jobs, leftovers, logs, request, watch
+from container_executor_process import evidence, jobs, logs, request, watch
 from container_executor_process.errors import translated
 from container_executor_process.launcher import Launcher
-from container_executor_process.supervisor import layout
+from container_executor_process.supervisor import layout, limits
 
 _log = logging.getLogger(__name__)
 
@@ -57,16 +57,19 @@ class ProcessBackend(Backend):
     def plan(self, job: JobSpec) -> Plan:
         if not (self.dev or self.allow_host_execution):
             raise UnsupportedError(_REFUSED)
-        return request.make_plan(job)
+        return request.make_plan(job, place=self.directory)
 
     def prepare(self, plan: Plan, report: Callable[[Progress], None], stop: Event) -> str | None:
         report(Progress(f"image {plan.job.image} ignored: runs on this host as {request.user_name()}"))
+        free = [what for what in self._unlimited() if getattr(plan.job, what)]
+        if free:
+            report(Progress(f"no limit on {' and '.join(free)}: this user may not make control groups on this host"))
         return None
 
     def submit(self, plan: Plan, *, lifetime: timedelta | None) -> Handle:
         with translated(f"submit {plan.job_id}"):
-            jobs.make(self.directory, plan, lifetime)
-            directory = self.directory / plan.job_id
+            jobs.make(self._root, plan, lifetime)
+            directory = self._root / plan.job_id
             if evidence.may_start(directory):
                 self._launcher.start(directory)
             return Handle(plan.job_id, evidence.native_id(directory), plan.job.ranks)
@@ -98,20 +101,20 @@ class ProcessBackend(Backend):
         with translated(f"remove {handle.job_id}"):
             with contextlib.suppress(FileNotFoundError):
                 self._end(handle)
-            jobs.take_away(self.directory, directory.name)
+            jobs.take_away(self._root, handle.job_id)
 
     def list_jobs(self) -> Collection[Found]:
         with translated("list the jobs"):
-            jobs.sweep(self.directory)
+            jobs.sweep(self._root)
             return [
                 Found(Handle(mark.job_id, evidence.native_id(directory), ranks), mark)
-                for directory, mark, ranks in jobs.find(self.directory, self.owner)
+                for directory, mark, ranks in jobs.find(self._root, self.owner)
             ]
 
     def watch(self, wake: Callable[[str], None], stop: Event) -> None:
         with translated("watch the jobs"):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            watch.watch(self.directory, wake, stop)
+            self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            watch.watch(self._root, wake, stop)
 
     def probe(self) -> Health:
         return Health(reachable=True, version=f"{platform.system()} {platform.release()}", faults=tuple(self._faults()))
@@ -119,8 +122,13 @@ class ProcessBackend(Backend):
     def close(self) -> None:
         self._launcher.close()
 
+    @property
+    def _root(self) -> Path:
+        """Where this owner's jobs are; those of others are never looked at."""
+        return self.directory / self.owner
+
     def _place(self, handle: Handle) -> Path:
-        return self.directory / handle.job_id
+        return self._root / handle.job_id
 
     def _end(self, handle: Handle) -> None:
         """Stop a job that is to be removed, by its supervisor if that still works."""
@@ -133,7 +141,11 @@ class ProcessBackend(Backend):
             if time.monotonic() > deadline:
                 raise UnavailableError(f"remove {handle.job_id}: its programs do not end; call again")
             time.sleep(0.005)
-        leftovers.end(handle.job_id)
+        evidence.end_leftovers(directory, layout.marker(self.owner, handle.job_id))
+
+    def _unlimited(self) -> list[str]:
+        limited = [controller for base in limits.bases() for controller in base.controllers]
+        return [what for what in ("cpu", "memory") if what not in limited]
 
     def _faults(self) -> list[Fault]:
         faults = []

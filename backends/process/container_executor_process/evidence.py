@@ -20,7 +20,7 @@ from container_executor.models import (
 )
 
 from container_executor_process import leftovers
-from container_executor_process.supervisor import layout
+from container_executor_process.supervisor import layout, limits
 
 _REBOOTED = "this machine was restarted before the end of the job was written down"
 _KILLED = "the supervisor of the job was killed; nobody saw how its programs ended"
@@ -171,9 +171,10 @@ def _output(path: Path) -> str | None:
 
 def _mourn(directory: Path) -> None:
     """Write down that nobody can say how the job ended, once nothing of it runs any more."""
-    rebooted = _read(directory / layout.JOB)["boot"] != layout.boot_id()
+    order = layout.read_order(str(directory))
+    rebooted = order.boot != layout.boot_id()
     if not rebooted:
-        leftovers.end(directory.name)
+        end_leftovers(directory, order.marker)
     trouble = directory / layout.TROUBLE
     told = f"; it said: {trouble.read_text()}" if trouble.exists() else ""
     content = {
@@ -182,6 +183,13 @@ def _mourn(directory: Path) -> None:
         "ended": time.time(),
     }
     layout.write_new(str(directory / layout.LOST), content)
+
+
+def end_leftovers(directory: Path, marker: str) -> None:
+    """Kill what a supervisor that is gone left behind, and take its control groups away."""
+    leftovers.end(marker)
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        limits.clear(_read(directory / layout.SUPERVISOR)["groups"])
 
 
 def _lost_rank(directory: Path, rank: int) -> RankStatus:

@@ -2,12 +2,14 @@
 
 import getpass
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from container_executor.errors import Problem, UnsupportedError
 from container_executor.models import JobSpec, Plan, rank_env
+from container_executor_process.launcher import why_no_mounts
 
 _DEFAULTS = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -22,13 +24,13 @@ _HIDDEN = ("/", "/proc", "/sys", "/dev")
 """Directories that a mount would take away from every program of the job."""
 
 
-def make_plan(job: JobSpec) -> Plan:
-    """Render *job*; every problem is reported at once.
+def make_plan(job: JobSpec, *, place: Path) -> Plan:
+    """Render *job*, whose directory will be below *place*; every problem is reported at once.
 
     Raises:
         UnsupportedError: A program on this host cannot be given what the job asks for.
     """
-    problems = [*_resource_problems(job), *_text_problems(job), *_mount_problems(job)]
+    problems = [*_resource_problems(job), *_text_problems(job), *_mount_problems(job, place)]
     if problems:
         raise UnsupportedError(problems)
     return Plan(job, _request(job))
@@ -76,12 +78,14 @@ def _string_problems(path: str, what: str, text: str) -> Iterator[Problem]:
         yield Problem(path, f"{what} has a NUL character, which no program can be given; take it out")
 
 
-def _mount_problems(job: JobSpec) -> Iterator[Problem]:
+def _mount_problems(job: JobSpec, place: Path) -> Iterator[Problem]:
+    if job.mounts and (why := why_no_mounts()):
+        yield Problem("fs", f"this host lets {user_name()} mount nothing ({why}); leave fs out or use another backend")
     for mount in job.mounts:
         for end, path in (("source", mount.source), ("target", mount.target)):
             if not path.startswith("/"):
-                yield Problem("fs.mount", f"the {end} {path!r} of a mount is no absolute path")
-        if mount.target.rstrip("/") in ("", *_HIDDEN[1:]):
+                yield Problem("fs.mount", f"the {end} {path!r} of a mount is no absolute path; begin it with /")
+        if (mount.target.rstrip("/") or "/") in _HIDDEN or place.is_relative_to(mount.target):
             yield Problem("fs.mount", f"{mount.target} would hide what every program needs; mount elsewhere")
 
 

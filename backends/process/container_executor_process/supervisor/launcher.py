@@ -12,7 +12,9 @@ import signal
 import socket
 from typing import NoReturn
 
-from . import layout
+from . import layout, limits
+from .layout import Order
+from .limits import Cage
 from .supervise import Supervisor, set_aside
 
 _PATH_BYTES = 65_536
@@ -56,28 +58,37 @@ def _supervise(path: str, answer: int) -> NoReturn:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         os.chdir(path)
         os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-        if _claim(answer):
-            os.close(answer)
-            Supervisor(layout.read_order(".")).run()
+        order = layout.read_order(".")
+        cages = _claim(order, answer)
+        os.close(answer)
+        if cages is not None:
+            Supervisor(order, cages).run()
     except BaseException as error:  # noqa: BLE001 - nobody is above this program to see it
         _leave_word(error)
     finally:
         os._exit(0)
 
 
-def _claim(answer: int) -> bool:
-    """Take the job, once for all time; say on *answer* what came of it."""
-    if not layout.take_lock(layout.LOCK):
+def _claim(order: Order, answer: int) -> list[Cage] | None:
+    """Take the job, once for all time, and make its cages; say on *answer* what came of it. None: it is not ours."""
+    if not layout.take_lock(layout.LOCK) or os.path.exists(layout.SUPERVISOR):
         _say(answer, "there")
-        return False
+        return None
+    cages = [_cage(order, rank) for rank in range(order.ranks)]
+    groups = [path for cage in cages for path in cage.paths]
     try:
-        set_aside(layout.read_order(".").ranks)
-        claimed = layout.write_once(layout.SUPERVISOR, {"pid": os.getpid()})
+        set_aside(order.ranks)
+        layout.write_once(layout.SUPERVISOR, {"pid": os.getpid(), "groups": groups})
     except OSError as error:
+        limits.clear(groups)
         _say(answer, f"error {error.errno} the job's files cannot be written: {error.strerror}")
-        return False
-    _say(answer, f"started {os.getpid()}" if claimed else "there")
-    return claimed
+        return None
+    _say(answer, f"started {os.getpid()}")
+    return cages
+
+
+def _cage(order: Order, rank: int) -> Cage:
+    return Cage.make(f"{order.marker.replace('/', '-')}.{rank}", memory=order.memory, cpu=order.cpu)
 
 
 def _say(answer: int, words: str) -> None:

@@ -42,13 +42,18 @@ TMP = "tmp"
 ROOT = "root"
 
 MARKER = "CONTAINER_EXECUTOR_JOB"
-"""Variable by which the programs of a job are known, with the job id as its value."""
+"""Variable by which the programs of a job are known on this host; its value is made of the owner and the job id."""
 
 NEVER = float("inf")
 """A time that does not come; JSON has null in its place."""
 
 CANCELLED = "cancelled"
 """The cause of an end that a request preceded; every other cause is the name of a failure class."""
+
+
+def marker(owner: str, job_id: str) -> str:
+    """Return the value of :data:`MARKER` for a job."""
+    return f"{owner}/{job_id}"
 
 
 def log_name(rank: int) -> str:
@@ -79,6 +84,7 @@ class Order(NamedTuple):
 
     Attributes:
         job_id: The job's name.
+        marker: Value of :data:`MARKER`.
         argv: Program and arguments of every rank.
         environments: The variables of each rank, in order of rank.
         mounts: Directories that the job sees.
@@ -92,6 +98,7 @@ class Order(NamedTuple):
     """
 
     job_id: str
+    marker: str
     argv: Sequence[str]
     environments: Sequence[dict[str, str]]
     mounts: Sequence[Bind]
@@ -116,6 +123,7 @@ def read_order(path: str) -> Order:
     request = document["request"]
     return Order(
         job_id=document["job_id"],
+        marker=marker(document["mark"]["owner"], document["job_id"]),
         argv=request["argv"],
         environments=request["environments"],
         mounts=[Bind(**mount) for mount in request["mounts"]],
@@ -224,15 +232,12 @@ def write_new(path: str, content: dict[str, Any]) -> None:
         raise
 
 
-def write_once(path: str, content: dict[str, Any]) -> bool:
-    """Create a file for all time; False where it is there already."""
+def write_once(path: str, content: dict[str, Any]) -> None:
+    """Create a file that must not be there yet."""
     try:
         with open(path, "x", encoding="utf-8") as file:
             json.dump(content, file)
-    except FileExistsError:
-        return False
     except OSError:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         raise
-    return True

@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 from . import layout, linux, mounts
 from .layout import Order
+from .limits import Cage
 
 _GO = b"g"
 _READY = b"ready"
@@ -32,6 +33,7 @@ class Gate:
     """What holds the ranks of a job back until all of them are ready."""
 
     def __init__(self) -> None:
+        self.supervisor = os.getpid()
         self._inside, self._outside = os.pipe()
 
     def open(self, ranks: int) -> None:
@@ -52,17 +54,16 @@ class Gate:
             os._exit(NOT_EXECUTABLE)
 
 
-def fork(order: Order, rank: int, gate: Gate) -> Start:
-    """Fork a rank, which gets itself ready and then waits at the gate.
+def fork(order: Order, rank: int, gate: Gate, cage: Cage) -> Start:
+    """Fork a rank, which gets itself ready inside *cage* and then waits at the gate.
 
     Raises:
         OSError: No more programs or descriptors may be had.
     """
-    supervisor = os.getpid()
     hears, speaks = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(order, rank, gate, speaks, supervisor)
+        _become(order, rank, gate, cage, speaks)
     os.close(speaks)
     return Start(pid, hears)
 
@@ -76,9 +77,10 @@ def wait_ready(start: Start) -> str:
     return word.decode(errors="replace") or "a rank ended before its program was started"
 
 
-def _become(order: Order, rank: int, gate: Gate, speaks: int, supervisor: int) -> NoReturn:
+def _become(order: Order, rank: int, gate: Gate, cage: Cage, speaks: int) -> NoReturn:
     try:
-        _prepare(order, rank, supervisor)
+        cage.enter()
+        _prepare(order, rank, gate.supervisor)
         os.write(speaks, _READY)
     except OSError as error:
         os.write(speaks, (error.strerror or str(error)).encode())
@@ -92,7 +94,7 @@ def _prepare(order: Order, rank: int, supervisor: int) -> None:
     os.setsid()
     os.umask(0o077)
     _redirect(layout.log_name(rank))
-    _complete(order.environments[rank], rank, order.job_id)
+    _complete(order.environments[rank], rank, order.marker)
     home = os.path.abspath(layout.WORK)
     if order.mounts:
         os.makedirs(layout.ROOT, exist_ok=True)
@@ -103,14 +105,14 @@ def _prepare(order: Order, rank: int, supervisor: int) -> None:
     _reset_signals()
 
 
-def _complete(environment: dict[str, str], rank: int, job_id: str) -> None:
+def _complete(environment: dict[str, str], rank: int, marker: str) -> None:
     """Add the variables that name places in the job's directory, which is the working directory here."""
     for name, file in (("HOME", layout.WORK), ("TMPDIR", layout.TMP)):
         environment.setdefault(name, os.path.abspath(file))
     environment["COLONIES_OUTPUT"] = os.path.abspath(layout.output_name(rank))
     if os.path.exists(layout.INPUT):
         environment["COLONIES_INPUT"] = os.path.abspath(layout.INPUT)
-    environment[layout.MARKER] = job_id
+    environment[layout.MARKER] = marker
 
 
 def _redirect(log: str) -> None:

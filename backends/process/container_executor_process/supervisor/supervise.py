@@ -4,11 +4,13 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from resource import struct_rusage
 from typing import NamedTuple
 
 from . import layout, linux, rank, tree
 from .layout import End, Order, now
+from .limits import Cage
 
 _WATCHED = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
 
@@ -31,6 +33,7 @@ _REASONS = {
     "lease_expired": "its lifetime was over",
     "node_lost": "this machine told the job to end",
     "disk_full": _DISK_FULL,
+    "oom": "a program used more memory than it may, and the kernel killed it",
 }
 
 
@@ -58,8 +61,9 @@ class Ended(NamedTuple):
 class Supervisor:
     """Runs the job whose directory is the working directory."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: Order, cages: Sequence[Cage]) -> None:
         self._order = order
+        self._cages = cages
         self._started: float | None = None
         self._began = 0.0
         self._live: dict[int, int] = {}
@@ -95,8 +99,8 @@ class Supervisor:
         gate = rank.Gate()
         starts: list[rank.Start] = []
         try:
-            for number in range(self._order.ranks):
-                starts.append(rank.fork(self._order, number, gate))
+            for number, cage in enumerate(self._cages):
+                starts.append(rank.fork(self._order, number, gate, cage))
             trouble = next(filter(None, map(rank.wait_ready, starts)), "")
         except OSError as error:
             trouble = f"a rank could not be started: {error.strerror}"
@@ -158,11 +162,10 @@ class Supervisor:
                 return
             if pid in self._live:
                 number = self._live.pop(pid)
-                self._ended[number] = Ended(pid, self._end(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
+                self._ended[number] = Ended(pid, self._end(number, os.waitstatus_to_exitcode(status), usage))
 
-    def _end(self, status: int, cpu_seconds: float, kilobytes: int) -> End:
-        code = os.waitstatus_to_exitcode(status)
-        cause = self._stop.cause if self._stop else "disk_full" if _disk_is_full() else ""
+    def _end(self, number: int, code: int, usage: struct_rusage) -> End:
+        cause = self._cause(number, code)
         return End(
             exit_code=code if code >= 0 else 128 - code,
             signal=-code if code < 0 else None,
@@ -170,9 +173,16 @@ class Supervisor:
             reason=_REASONS.get(cause, ""),
             started=self._started,
             ended=time.time(),
-            cpu_seconds=round(cpu_seconds, 3),
-            peak_memory=kilobytes * 1024,
+            cpu_seconds=round(usage.ru_utime + usage.ru_stime, 3),
+            peak_memory=usage.ru_maxrss * 1024,
         )
+
+    def _cause(self, number: int, code: int) -> str:
+        if self._stop is not None:
+            return self._stop.cause
+        if code != 0 and self._cages[number].out_of_memory():
+            return "oom"
+        return "disk_full" if _disk_is_full() else ""
 
     def _obey(self, *, told_to_end: bool) -> None:
         if os.path.exists(layout.KILL):
@@ -207,6 +217,7 @@ class Supervisor:
         if left and (self._stop is None or now() >= self._stop.linger):
             tree.kill(lambda: self._left_by(ended.pid, number))
         elif not left and _written(lambda: _write_end(number, ended.end)):
+            self._cages[number].close()
             del self._ended[number]
 
     def _left_by(self, session: int, number: int) -> list[int]:
