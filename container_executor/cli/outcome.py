@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from container_executor.cli.exit_codes import ExitCode, of_failure
+from container_executor.cli.output import plain
 from container_executor.client import Process, ProcessState
 from container_executor.models import FailureClass
 
@@ -39,6 +40,12 @@ def outcome_of(process: Process) -> dict[str, Any]:
     except ValueError:
         return {}
     return outcome if isinstance(outcome, dict) else {}
+
+
+def describe(process: Process) -> dict[str, Any]:
+    """Return a process as JSON values: all that the server has, the state in words, the outcome read."""
+    described: dict[str, Any] = plain(process)
+    return {**described, "state": process.state.name.lower(), "outcome": outcome_of(process) or None}
 
 
 def ended(process: Process) -> Ended:

@@ -2,17 +2,15 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import click
 
 from container_executor.cli.connection import SHORT, call, full_id
 from container_executor.cli.exit_codes import of_error
 from container_executor.cli.messages import say
-from container_executor.cli.outcome import ended, outcome_of
+from container_executor.cli.outcome import describe, ended, outcome_of
 from container_executor.cli.output import (
     note,
-    plain,
     show_age,
     show_span,
     show_time,
@@ -66,7 +64,7 @@ def ps(
 
     processes, executors = call(settings, work)
     if as_json:
-        write_json([_described(process) for process in processes])
+        write_json([describe(process) for process in processes])
     elif quiet:
         click.echo("".join(f"{process.id}\n" for process in processes), nl=False)
     else:
@@ -85,7 +83,7 @@ def get(settings: Settings, process: str, *, as_json: bool) -> None:
 
     found, executors = call(settings, work)
     if as_json:
-        write_json(_described(found))
+        write_json(describe(found))
     else:
         write_sheet(_sheet(found, executors))
 
@@ -118,13 +116,6 @@ async def _cancel(client: Client, text: str) -> int:
         return of_error(error)
     click.echo(process.id)
     return 0
-
-
-def _described(process: Process) -> dict[str, Any]:
-    described: dict[str, Any] = plain(process)
-    described["state"] = process.state.name.lower()
-    described["outcome"] = outcome_of(process) or None
-    return described
 
 
 def _rows(processes: Iterable[Process], executors: Iterable[Executor]) -> Iterator[tuple[str, ...]]:

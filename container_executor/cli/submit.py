@@ -8,8 +8,8 @@ import click
 from container_executor.cli.connection import SHORT, call
 from container_executor.cli.follow import entry_line, entry_text, follow
 from container_executor.cli.messages import say
-from container_executor.cli.outcome import ended, outcome_of
-from container_executor.cli.output import note, plain, write_json, write_line
+from container_executor.cli.outcome import describe, ended, outcome_of
+from container_executor.cli.output import note, write_json, write_line
 from container_executor.cli.site import json_option, with_settings
 from container_executor.cli.specs import read_specs, set_option, spec_arguments
 from container_executor.client import Client, Process
@@ -48,7 +48,7 @@ def submit(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, 
         _say_what_goes_on(submitted)
         raise
     if as_json and not following:
-        write_json([plain(process) for process in submitted])
+        write_json([describe(process) for process in submitted])
     return code
 
 

@@ -75,6 +75,7 @@ def test_set_changes_the_spec_before_it_is_read(colony: Colony) -> None:
     )  # fmt: skip
 
     (submitted,) = json.loads(result.stdout)
+    assert submitted["state"] == "waiting"
     assert submitted["spec"]["kwargs"]["args"] == ["1.5", "two words"]
     assert submitted["spec"]["env"] == {"A": "b=c"}
     assert submitted["spec"]["conditions"]["nodes"] == 2
