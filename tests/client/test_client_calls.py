@@ -230,6 +230,15 @@ def test_a_server_that_refuses_both_shapes_is_not_asked_a_third_time(script: Scr
     assert len(script.asked("addexecutormsg")) == 2
 
 
+def test_an_executor_without_capabilities_has_no_second_shape(script: Script) -> None:
+    script.answer("addexecutormsg", OLD)
+
+    with pytest.raises(BadCallError, match="invalid JSON"):
+        script.run(lambda client: client.add_executor({"executorname": "one"}))
+
+    assert len(script.asked("addexecutormsg")) == 1
+
+
 @pytest.mark.parametrize("name", ["edge:1", ":", "", None])
 def test_a_colon_in_an_executors_name_breaks_listings_for_all_and_is_refused(script: Script, name: str | None) -> None:
     with pytest.raises(UnsendableError, match="no name for an executor"):
