@@ -11,7 +11,7 @@ from container_executor.server.processes import ALL, check_count, forget
 from container_executor.server.refusal import Refused
 from container_executor.server.roles import anybody, colony_owner, initiator_name, member, require_member
 from container_executor.server.spec import FUNCTION_SPEC
-from container_executor.server.submitting import enqueue, new_id, prepare, spec_colony
+from container_executor.server.submitting import Place, enqueue, new_id, prepare, spec_colony
 from container_executor.server.workflows import (
     Workflow,
     cancel_all,
@@ -35,28 +35,27 @@ def _of_workflow(message: dict[str, Any]) -> str:
 def submit(call: Call) -> str:
     """Queue a workflow. All of it is stored, or nothing."""
     colony = _of_workflow(call.message)
-    specs = {spec["nodename"]: spec for spec in call.message["spec"]["functionspecs"] or []}
-    _check_names(call.message["spec"]["functionspecs"] or [])
-    ids = {name: new_id() for name in specs}
+    specs = _by_name(call.message["spec"]["functionspecs"] or [])
     children = _children(specs)
-    name = initiator_name(call.db, colony, call.caller)
-    graphid = new_id()
-    roots = [ids[name] for name, spec in specs.items() if not spec["conditions"]["dependencies"]]
-    workflow = Workflow(graphid, colony, call.caller, name, dump(roots), int(State.WAITING), call.now, 0, 0)
+    ids = {node: new_id() for node in specs}
+    roots = [ids[node] for node, spec in specs.items() if not spec["conditions"]["dependencies"]]
+    initiator = initiator_name(call.db, colony, call.caller)
+    workflow = Workflow(new_id(), colony, call.caller, initiator, dump(roots), int(State.WAITING), call.now, 0, 0)
     store_workflow(call.db, workflow)
     for node, spec in specs.items():
-        _add_node(call, spec, colony, name, _place(node, spec, ids, children, graphid))
+        _add_node(call, spec, workflow, _place(node, spec, ids, children, workflow.graphid))
     return fresh_json(workflow, list(ids.values()))
 
 
-def _check_names(specs: list[dict[str, Any]]) -> None:
-    seen: set[str] = set()
+def _by_name(specs: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
     for spec in specs:
         if not spec["nodename"]:
             raise Refused(500, "Nodename is missing, check function spec for errors")
-        if spec["nodename"] in seen:
+        if spec["nodename"] in found:
             raise Refused(500, f"Duplicate nodename: {spec['nodename']}")
-        seen.add(spec["nodename"])
+        found[spec["nodename"]] = spec
+    return found
 
 
 def _children(specs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
@@ -71,24 +70,16 @@ def _children(specs: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     return children
 
 
-def _place(
-    node: str, spec: dict[str, Any], ids: dict[str, str], children: dict[str, list[str]], graphid: str
-) -> dict[str, Any]:
+def _place(node: str, spec: dict[str, Any], ids: dict[str, str], children: dict[str, list[str]], graphid: str) -> Place:
     parents = [ids[name] for name in dict.fromkeys(spec["conditions"]["dependencies"] or [])]
-    return {
-        "processid": ids[node],
-        "parents": dump(parents),
-        "children": dump([ids[name] for name in children[node]]),
-        "graphid": graphid,
-        "waitforparents": int(bool(parents)),
-    }
+    return Place(ids[node], parents, [ids[name] for name in children[node]], graphid)
 
 
-def _add_node(call: Call, spec: dict[str, Any], colony: str, name: str, place: dict[str, Any]) -> None:
-    spec["conditions"]["colonyname"] = colony
+def _add_node(call: Call, spec: dict[str, Any], workflow: Workflow, place: Place) -> None:
+    spec["conditions"]["colonyname"] = workflow.colony
     spec["maxexectime"] = spec["maxexectime"] or -1
     try:
-        process = prepare(call, spec, name=name, **place)
+        process = prepare(call, spec, workflow.initiatorname, place)
     except Refused as refusal:
         raise Refused(500, f"Failed to submit workflow, failed to add process: {refusal.message}") from None
     enqueue(call, process, spec["env"])
@@ -128,7 +119,7 @@ def remove(call: Call) -> str:
     workflow = _find(call, "remove")
     if workflow.state == State.RUNNING:
         raise Refused(400, "Failed to remove processgraph, cannot remove a running processgraph")
-    forget(call, "graphid = ?", workflow.graphid)
+    forget(call, "graphid <> '' AND graphid = ?", workflow.graphid)
     call.db.execute("DELETE FROM graphs WHERE graphid = ?", (workflow.graphid,))
     return EMPTY
 
@@ -141,7 +132,7 @@ def remove_all(call: Call) -> str:
     if state != ALL and state not in set(State):
         raise Refused(400, "invalid state when deleting all processgraphs")
     condition = "colony = ?" if state == ALL else f"colony = ? AND state = {int(state)}"
-    forget(call, f"graphid IN (SELECT graphid FROM graphs WHERE {condition})", colony)  # noqa: S608
+    forget(call, f"graphid <> '' AND graphid IN (SELECT graphid FROM graphs WHERE {condition})", colony)  # noqa: S608
     call.db.execute(f"DELETE FROM graphs WHERE {condition}", (colony,))  # noqa: S608
     return EMPTY
 
@@ -155,13 +146,8 @@ def add_child(call: Call) -> str:
     message = call.message
     parent = _running_parent(call)
     after = parent.child_ids() if message["insert"] else _known_child(call, parent)
-    place = {
-        "parents": dump([parent.processid]),
-        "graphid": parent.graphid,
-        "waitforparents": 1,
-        "children": dump(after),
-    }
-    process = prepare(call, message["spec"], name="", **place)
+    place = Place(parents=[parent.processid], children=after, graphid=parent.graphid)
+    process = prepare(call, message["spec"], "", place)
     process_ids = [process.processid] if message["insert"] else [*parent.child_ids(), process.processid]
     change(call.db, parent, children=dump(process_ids))
     for child in after:

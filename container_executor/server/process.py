@@ -45,32 +45,32 @@ class Process:
     funcname: str
     initiatorid: str
     initiatorname: str
-    state: int
-    assigned: str
     prioritytime: int
     submitted: int
-    started: int
-    ended: int
     waitdeadline: int
-    execdeadline: int
-    due: int | None
     maxwaittime: int
     maxexectime: int
     maxretries: int
-    retries: int
     waitforparents: int
     parents: str
     children: str
     graphid: str
-    input: str
-    output: str
-    errors: str
     cpu: int
     memory: int
     nodes: int
     processes: int
     processespernode: int
     spec: str
+    state: int = int(State.WAITING)
+    assigned: str = ""
+    started: int = 0
+    ended: int = 0
+    execdeadline: int = 0
+    due: int | None = None
+    retries: int = 0
+    input: str = "[]"
+    output: str = "[]"
+    errors: str = "[]"
 
     def parent_ids(self) -> list[str]:
         """Return the ids of the processes that this one waits for."""
@@ -122,7 +122,7 @@ def process_json(process: Process, attributes: str) -> str:
     waits = "true" if process.waitforparents else "false"
     return (
         f'{{"processid":"{process.processid}","initiatorid":"{process.initiatorid}",'
-        f'"initiatorname":{dump(process.initiatorname)},"assignedexecutorid":"{process.assigned}",'
+        f'"initiatorname":{dump(process.initiatorname)},"assignedexecutorid":{dump(process.assigned)},'
         f'"isassigned":{isassigned},"state":{process.state},"prioritytime":{process.prioritytime},'
         f'"submissiontime":"{rfc3339(process.submitted)}","starttime":"{rfc3339(process.started)}",'
         f'"endtime":"{rfc3339(process.ended)}","waitdeadline":"{rfc3339(process.waitdeadline)}",'

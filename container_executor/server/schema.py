@@ -44,7 +44,7 @@ CREATE TABLE processes (
     nodes INTEGER NOT NULL, processes INTEGER NOT NULL, processespernode INTEGER NOT NULL, spec TEXT NOT NULL);
 CREATE INDEX processes_waiting ON processes (colony, executortype, prioritytime) WHERE state = 0;
 CREATE INDEX processes_overdue ON processes (waitdeadline) WHERE state = 0 AND waitdeadline > 0;
-CREATE INDEX processes_running ON processes (assigned) WHERE state = 1;
+CREATE INDEX processes_running ON processes (colony, assigned) WHERE state = 1;
 CREATE INDEX processes_due ON processes (due) WHERE state = 1 AND due IS NOT NULL;
 CREATE INDEX processes_state ON processes (colony, state, ended);
 CREATE INDEX processes_graph ON processes (graphid) WHERE graphid <> '';

@@ -85,9 +85,9 @@ class Store:
     async def close(self) -> None:
         """Finish what was asked, then close the database."""
         if self._thread is not None and self._lock is not None:
+            thread, self._thread = self._thread, None
             self._jobs.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+            await asyncio.to_thread(thread.join)
             self._lock.release()
 
     async def run(self, work: Callable[[sqlite3.Connection, int], tuple[T, list[Effect]]]) -> T:
@@ -96,8 +96,10 @@ class Store:
         Work whose caller has gone before its turn is not done.
 
         Raises:
-            Refused: What the work raised; it has changed nothing.
+            Refused: What the work raised, or that the server is not running; nothing has changed.
         """
+        if self._thread is None:
+            raise Refused(503, "the server is not running")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put(Job(work, answer))
         return await answer

@@ -3,12 +3,14 @@
 import secrets
 from typing import Any
 
+import attrs
+
 from container_executor.server.call import Call, Handler
 from container_executor.server.fields import dump, needed, struct
 from container_executor.server.lifecycle import announce
-from container_executor.server.process import Attribute, Process, State, insert, insert_attributes, render
+from container_executor.server.process import Attribute, Process, insert, insert_attributes, render
 from container_executor.server.roles import initiator_name, member
-from container_executor.server.spec import FUNCTION_SPEC, Needs, check_priority, settle
+from container_executor.server.spec import FUNCTION_SPEC, check_priority, settle
 from container_executor.server.stamps import DAY, after
 
 ENV = 3
@@ -26,19 +28,34 @@ def spec_colony(message: dict[str, Any]) -> str:
     return colony
 
 
-def prepare(call: Call, spec: dict[str, Any], *, name: str, **graph: Any) -> Process:
-    """Turn a decoded spec into a process that is not stored yet; *graph* places it in a workflow."""
+@attrs.frozen
+class Place:
+    """Where a process stands in a workflow; the default is in none.
+
+    Attributes:
+        processid: Chosen beforehand where others refer to it.
+        parents: Ids of the processes whose good ends it waits for.
+        children: Ids of those that wait for its end.
+        graphid: The workflow.
+    """
+
+    processid: str = attrs.field(factory=new_id)
+    parents: list[str] = attrs.field(factory=list)
+    children: list[str] = attrs.field(factory=list)
+    graphid: str = ""
+
+
+def prepare(call: Call, spec: dict[str, Any], initiator: str, place: Place) -> Process:
+    """Turn a decoded spec into a process that is not stored yet.
+
+    Raises:
+        Refused: The spec's priority or a quantity is impossible.
+    """
     check_priority(spec)
     needs = settle(spec)
-    return _process(
-        call, spec, needs, {"parents": "[]", "children": "[]", "graphid": "", "waitforparents": 0} | graph, name
-    )
-
-
-def _process(call: Call, spec: dict[str, Any], needs: Needs, graph: dict[str, Any], name: str) -> Process:
     conditions = spec["conditions"]
     return Process(
-        processid=graph.pop("processid", None) or new_id(),
+        processid=place.processid,
         colony=conditions["colonyname"],
         executortype=conditions["executortype"],
         executornames=dump(conditions["executornames"]),
@@ -46,30 +63,23 @@ def _process(call: Call, spec: dict[str, Any], needs: Needs, graph: dict[str, An
         label=spec["label"],
         funcname=spec["funcname"],
         initiatorid=call.caller,
-        initiatorname=name,
-        state=int(State.WAITING),
-        assigned="",
+        initiatorname=initiator,
         prioritytime=call.now - spec["priority"] * DAY,
         submitted=call.now,
-        started=0,
-        ended=0,
         waitdeadline=after(call.now, spec["maxwaittime"]) if spec["maxwaittime"] > 0 else 0,
-        execdeadline=0,
-        due=None,
         maxwaittime=spec["maxwaittime"],
         maxexectime=spec["maxexectime"],
         maxretries=spec["maxretries"],
-        retries=0,
-        input="[]",
-        output="[]",
-        errors="[]",
+        waitforparents=int(bool(place.parents)),
+        parents=dump(place.parents),
+        children=dump(place.children),
+        graphid=place.graphid,
         cpu=needs.cpu,
         memory=needs.memory,
         nodes=conditions["nodes"],
         processes=conditions["processes"],
         processespernode=conditions["processespernode"],
         spec=dump(spec),
-        **graph,
     )
 
 
@@ -87,7 +97,7 @@ def enqueue(call: Call, process: Process, env: dict[str, str]) -> None:
 def submit(call: Call) -> str:
     """Queue a function spec."""
     spec = call.message["spec"]
-    process = prepare(call, spec, name=initiator_name(call.db, spec_colony(call.message), call.caller))
+    process = prepare(call, spec, initiator_name(call.db, spec_colony(call.message), call.caller), Place())
     enqueue(call, process, spec["env"])
     return render(call.db, process)
 
