@@ -17,10 +17,10 @@ import attrs
 from container_executor.backend import LOG_LIMIT, Backend
 from container_executor.errors import Problem, UnavailableError, UnsupportedError
 from container_executor.models import Fault, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
-
 from container_executor_process import evidence, jobs, logs, request, watch
 from container_executor_process.errors import translated
 from container_executor_process.launcher import Launcher
+from container_executor_process.statuses import Statuses
 from container_executor_process.supervisor import layout, limits
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class ProcessBackend(Backend):
     dev: bool = False
     allow_host_execution: bool = False
     _launcher: Launcher = attrs.field(factory=Launcher, init=False, repr=False)
+    _statuses: Statuses = attrs.field(factory=Statuses, init=False, repr=False)
 
     def plan(self, job: JobSpec) -> Plan:
         if not (self.dev or self.allow_host_execution):
@@ -76,7 +77,7 @@ class ProcessBackend(Backend):
 
     def status(self, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
         with translated("read the state of jobs"):
-            found = {handle.job_id: evidence.read_status(self._place(handle), handle.ranks) for handle in handles}
+            found = {handle.job_id: self._statuses.read(self._place(handle), handle.ranks) for handle in handles}
         return {job_id: status for job_id, status in found.items() if status is not None}
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:

@@ -18,7 +18,6 @@ from container_executor.models import (
     RankStatus,
     job_state,
 )
-
 from container_executor_process import leftovers
 from container_executor_process.supervisor import layout, limits
 
@@ -61,8 +60,9 @@ def may_start(directory: Path) -> bool:
 
 def is_over(directory: Path, ranks: int) -> bool:
     """Return whether nothing of the job can change any more, by its files alone."""
-    names = set(os.listdir(directory))
-    return _complete(names, ranks) or layout.LOST in names
+    if os.path.exists(f"{directory}/{layout.LOST}"):
+        return True
+    return all(os.path.exists(f"{directory}/{layout.end_name(rank)}") for rank in range(ranks))
 
 
 def _complete(names: Collection[str], ranks: int) -> bool:

@@ -11,7 +11,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from container_executor.models import Mark, Plan
-
 from container_executor_process.removal import delete_tree
 from container_executor_process.supervisor import layout
 

@@ -12,7 +12,6 @@ from threading import Lock
 
 from container_executor.errors import RejectedError, UnavailableError
 from container_executor.models import FailureClass
-
 from container_executor_process.errors import FULL
 
 _HERE = Path(__file__).parent

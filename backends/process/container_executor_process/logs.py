@@ -10,8 +10,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from container_executor.errors import RejectedError
 from container_executor.models import LogChunk, LogLine
-
 from container_executor_process.supervisor.layout import log_name
 
 
@@ -39,9 +39,10 @@ def read_chunk(directory: Path, offsets: list[int], *, limit: int, over: bool) -
 
 def _sizes(directory: Path, offsets: list[int]) -> Iterator[int]:
     """Yield how many bytes of each rank are unread."""
+    place = str(directory)
     for rank, offset in enumerate(offsets):
         try:
-            found = os.stat(directory / log_name(rank), follow_symlinks=False)
+            found = os.lstat(f"{place}/{log_name(rank)}")
         except FileNotFoundError:
             yield 0
         else:
@@ -65,8 +66,19 @@ def _lines(rank: int, data: bytes) -> Iterator[LogLine]:
 
 
 def parse_cursor(cursor: str, ranks: int) -> list[int]:
-    """Read the offset of each rank; the empty cursor is the beginning."""
-    offsets: list[int] = json.loads(cursor) if cursor else [0] * ranks
+    """Read the offset of each rank; the empty cursor is the beginning.
+
+    Raises:
+        RejectedError: It is no cursor of a job with so many ranks.
+    """
+    if not cursor:
+        return [0] * ranks
+    try:
+        offsets = json.loads(cursor)
+    except ValueError:
+        offsets = None
+    if not isinstance(offsets, list) or len(offsets) != ranks or not all(type(offset) is int for offset in offsets):
+        raise RejectedError(f"{cursor[:80]!r} is no cursor of {ranks} ranks; begin anew with an empty one")
     return offsets
 
 

@@ -2,8 +2,9 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from container_executor_process import ProcessBackend
@@ -19,7 +20,7 @@ _NO_GROUPS = {} if limits.bases() else {"memory": "this user may not make contro
 class TestProcess(BackendConformance):
     netcat = shlex.join([sys.executable, str(Path(__file__).with_name("process_netcat.py"))])
     on_host = True
-    lacks = {
+    lacks: ClassVar[Mapping[str, str]] = {
         "nodes": "all ranks run on this host",
         "held": "all ranks are on this host and start together",
         "images": "programs run on this host as they are; the image is ignored, and prepare says so",

@@ -114,7 +114,9 @@ class Cage:
 
     def out_of_memory(self) -> bool:
         """Return whether the kernel killed a program for want of memory."""
-        told = [_read(os.path.join(path, name)) for path in self.paths for name in ("memory.oom_control", "memory.events")]
+        told = [
+            _read(os.path.join(path, name)) for path in self.paths for name in ("memory.oom_control", "memory.events")
+        ]
         return any(line.startswith("oom_kill ") and line != "oom_kill 0" for text in told for line in text.splitlines())
 
     def close(self) -> None:

@@ -5,21 +5,22 @@ import os
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-# prctl(2), linux/prctl.h
+# options of prctl(2)
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
-# unshare(2), linux/sched.h
+# flags of unshare(2)
 NEW_MOUNTS = 0x00020000
 NEW_USER = 0x10000000
 
-# mount(2), linux/mount.h
+# flags of mount(2) and umount2(2)
 READ_ONLY = 1
 REMOUNT = 32
 BIND = 4096
 RECURSIVE = 16384
 PRIVATE = 1 << 18
 DETACH = 2
+
 
 def _check(result: int, what: str) -> None:
     if result != 0:
