@@ -821,6 +821,16 @@ def test_a_free_value_that_is_nested_too_deep_is_refused() -> None:
     assert "nested deeper than 100 levels" in next(iter(problems(spec(funcname="f", args=[deep])).values()))
 
 
+@pytest.mark.parametrize("value", [float("nan"), 10**30, "half \ud800", {1: 2}, b"bytes", 2**53 + 1])
+def test_a_free_value_that_a_server_cannot_keep_is_refused(value: object) -> None:
+    assert list(problems(with_kwargs(x=value))) == ["kwargs.x"]
+    assert list(problems(spec(funcname="f", args=[1, value]))) == ["args[1]"]
+
+
+def test_a_whole_number_that_the_server_has_rounded_is_only_warned_of() -> None:
+    assert list(warnings(with_kwargs(x=2**60), strict=False)) == ["kwargs.x"]
+
+
 def test_the_first_spec_of_the_kubernetes_executor_reads_as_its_documentation_says() -> None:
     parsed = parse_text((Path(__file__).parents[1] / "examples" / "specs" / "hello_2x2.json").read_bytes())
 

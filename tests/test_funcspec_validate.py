@@ -221,6 +221,12 @@ def test_image_files_elsewhere_are_refused(image: str) -> None:
     assert "below: nowhere" in problems(attrs.evolve(GOOD, image=image))["kwargs.docker-image"]
 
 
+def test_the_path_of_an_image_file_is_printable() -> None:
+    spec = attrs.evolve(GOOD, image="/images/a\n.sif")
+
+    assert "control characters" in problems(spec, Limits(image_roots=("/images",)))["kwargs.docker-image"]
+
+
 # --- directories ------------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,9 @@ from container_executor.units import LARGEST, parse_memory
 DEEPEST = 100
 """Levels of nesting that a free value may have."""
 
+LARGEST_EXACT = 2**53
+"""The server holds numbers of free values as 64-bit floating point."""
+
 MIB = 2**20
 
 _LONGEST_QUANTITY = 64
@@ -205,6 +208,10 @@ def read_free(value: Any, path: str, report: Report, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value if _is_unicode(value, path, report) else None
     if _is_number(value) and abs(value) <= LARGEST:
+        if isinstance(value, int) and abs(value) > LARGEST_EXACT:
+            report.refuse(
+                path, "is a whole number beyond 2^53, which a server does not keep exactly; write it as a text"
+            )
         return value
     report.error(path, f"is {described(value)}, which JSON cannot carry")
     return None
