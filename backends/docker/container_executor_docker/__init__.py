@@ -1,1 +1,5 @@
-"""The docker backend."""
+"""Runs jobs as Docker containers."""
+
+from container_executor_docker.backend import DockerBackend
+
+__all__ = ["DockerBackend"]
