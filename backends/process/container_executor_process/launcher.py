@@ -16,7 +16,7 @@ from container_executor_process.errors import FULL
 
 _HERE = Path(__file__).parent
 
-_ISOLATED = [sys.executable, "-I", "-S", "-c"]
+_ISOLATED = [sys.executable, "-I", "-S", "-X", "utf8", "-c"]
 """A Python that imports the standard library alone, and what the command adds to its path (last, to shadow nothing)."""
 
 _LAUNCH = "import sys; sys.path.append(sys.argv[1]); from supervisor import launcher; launcher.main()"
@@ -80,13 +80,18 @@ def _spawn() -> socket.socket:
             stdin=theirs.fileno(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={},
+            env=_environment(),
             cwd="/",
             start_new_session=True,
             check=True,
             timeout=_ANSWER_SECONDS,
         )
     return ours
+
+
+def _environment() -> dict[str, str]:
+    """Return what a Python needs to start: nothing, unless the site's own lies in a place of its own."""
+    return {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
 
 
 def _read_answer(hears: int) -> str:
@@ -118,7 +123,7 @@ def why_no_mounts() -> str:
         [*_ISOLATED, _TRY_MOUNTS, str(_HERE)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        env={},
+        env=_environment(),
         check=False,
         timeout=_ANSWER_SECONDS,
         text=True,

@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 from . import layout, linux, mounts
 from .layout import Order
 from .limits import Cage
+from .output import Output
 
 _GO = b"g"
 _READY = b"ready"
@@ -54,7 +55,7 @@ class Gate:
             os._exit(NOT_EXECUTABLE)
 
 
-def fork(order: Order, rank: int, gate: Gate, cage: Cage) -> Start:
+def fork(order: Order, rank: int, gate: Gate, cage: Cage, output: Output) -> Start:
     """Fork a rank, which gets itself ready inside *cage* and then waits at the gate.
 
     Raises:
@@ -63,7 +64,7 @@ def fork(order: Order, rank: int, gate: Gate, cage: Cage) -> Start:
     hears, speaks = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(order, rank, gate, cage, speaks)
+        _become(order, rank, gate, cage, output, speaks)
     os.close(speaks)
     return Start(pid, hears)
 
@@ -77,9 +78,11 @@ def wait_ready(start: Start) -> str:
     return word.decode(errors="replace") or "a rank ended before its program was started"
 
 
-def _become(order: Order, rank: int, gate: Gate, cage: Cage, speaks: int) -> NoReturn:
+def _become(order: Order, rank: int, gate: Gate, cage: Cage, output: Output, speaks: int) -> NoReturn:
     try:
         cage.enter()
+        _take_input_from_nowhere()
+        output.become_standard()
         _prepare(order, rank, gate.supervisor)
         os.write(speaks, _READY)
     except OSError as error:
@@ -93,7 +96,6 @@ def _become(order: Order, rank: int, gate: Gate, cage: Cage, speaks: int) -> NoR
 def _prepare(order: Order, rank: int, supervisor: int) -> None:
     os.setsid()
     os.umask(0o077)
-    _redirect(layout.log_name(rank))
     _complete(order.environments[rank], rank, order.marker)
     home = os.path.abspath(layout.WORK)
     if order.mounts:
@@ -115,13 +117,10 @@ def _complete(environment: dict[str, str], rank: int, marker: str) -> None:
     environment[layout.MARKER] = marker
 
 
-def _redirect(log: str) -> None:
+def _take_input_from_nowhere() -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)
+    os.dup2(nothing, 0)
     os.close(nothing)
-    os.close(output)
 
 
 def _end_with(supervisor: int) -> None:
@@ -131,6 +130,7 @@ def _end_with(supervisor: int) -> None:
 
 
 def _reset_signals() -> None:
+    signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

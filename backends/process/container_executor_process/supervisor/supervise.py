@@ -1,18 +1,22 @@
 """The life of one job, as its supervisor sees it."""
 
+import contextlib
 import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from resource import struct_rusage
 from typing import NamedTuple
 
 from . import layout, linux, rank, tree
+from .bell import Bell
 from .layout import End, Order, now
 from .limits import Cage
+from .output import Output
 
 _WATCHED = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
+_IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
 
 _LOOK_AGAIN = 30.0
 """Seconds after which the clock is read in any case: the wait does not count the time that a laptop sleeps."""
@@ -70,21 +74,22 @@ class Supervisor:
         self._ended: dict[int, Ended] = {}
         self._stop: Stop | None = None
         self._killed = False
+        self._bell = Bell(_WATCHED)
+        self._outputs: dict[int, Output] = {}
 
     def run(self) -> None:
         """Start all ranks, see them to their ends, and write down how each ended."""
         linux.adopt_orphans()
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_IGN)
         refusal = self._refusal()
         if refusal:
             self._never_started(*refusal)
         else:
-            self._start()
+            with _deaf():
+                self._start()
         while self._live or self._ended:
-            received = signal.sigtimedwait(_WATCHED, self._patience())
-            self._step(told_to_end=received is not None and received.si_signo == signal.SIGTERM)
+            self._step(self._bell.wait(self._patience()))
 
     # --- start --------------------------------------------------------------------------------------------------------
 
@@ -100,7 +105,7 @@ class Supervisor:
         starts: list[rank.Start] = []
         try:
             for number, cage in enumerate(self._cages):
-                starts.append(rank.fork(self._order, number, gate, cage))
+                starts.append(self._fork(number, cage, gate))
             trouble = next(filter(None, map(rank.wait_ready, starts)), "")
         except OSError as error:
             trouble = f"a rank could not be started: {error.strerror}"
@@ -109,6 +114,14 @@ class Supervisor:
             gate.open(len(starts))
         else:
             self._abandon(starts, trouble)
+
+    def _fork(self, number: int, cage: Cage, gate: rank.Gate) -> rank.Start:
+        output = self._outputs[number] = Output(number)
+        try:
+            return rank.fork(self._order, number, gate, cage, output)
+        finally:
+            output.close_writer()
+            self._bell.listen(output)
 
     def _announce(self) -> bool:
         self._started, self._began = time.time(), now()
@@ -130,12 +143,20 @@ class Supervisor:
 
     # --- what happens meanwhile ---------------------------------------------------------------------------------------
 
-    def _step(self, *, told_to_end: bool) -> None:
+    def _step(self, received: bytes) -> None:
+        self._keep_output()
         self._reap()
-        self._obey(told_to_end=told_to_end)
+        self._obey(told_to_end=signal.SIGTERM in received)
         self._enforce()
         for number in list(self._ended):
             self._finish(number)
+
+    def _keep_output(self) -> None:
+        for output in self._outputs.values():
+            if self._bell.has(output) and not output.pump():
+                self._bell.forget(output)
+            if output.lost:
+                self._begin_stop("disk_full", now() + self._order.grace)
 
     def _patience(self) -> float:
         if self._killed or (self._ended and self._stop is None):
@@ -180,9 +201,7 @@ class Supervisor:
     def _cause(self, number: int, code: int) -> str:
         if self._stop is not None:
             return self._stop.cause
-        if code != 0 and self._cages[number].out_of_memory():
-            return "oom"
-        return "disk_full" if _disk_is_full() else ""
+        return "oom" if code != 0 and self._cages[number].out_of_memory() else ""
 
     def _obey(self, *, told_to_end: bool) -> None:
         if os.path.exists(layout.KILL):
@@ -216,7 +235,19 @@ class Supervisor:
         left = self._left_by(ended.pid, number)
         if left and (self._stop is None or now() >= self._stop.linger):
             tree.kill(lambda: self._left_by(ended.pid, number))
-        elif not left and _written(lambda: _write_end(number, ended.end)):
+        elif not left:
+            self._close(number, ended.end)
+
+    def _close(self, number: int, end: End) -> None:
+        """Write down how a rank ended, once its output is whole."""
+        output = self._outputs.pop(number, None)
+        if output is not None:
+            self._bell.forget(output)
+            output.finish()
+            if output.lost and not end.cause:
+                end = end._replace(cause="disk_full", reason=_DISK_FULL)
+                self._ended[number] = self._ended[number]._replace(end=end)
+        if _written(lambda: _write_end(number, end)):
             self._cages[number].close()
             del self._ended[number]
 
@@ -248,11 +279,6 @@ def _written(write: Callable[[], None]) -> bool:
     return True
 
 
-def _disk_is_full() -> bool:
-    disk = os.statvfs(".")
-    return (disk.f_bfree if os.geteuid() == 0 else disk.f_bavail) == 0
-
-
 def _belongs(pid: int, session: int, number: int) -> bool:
     if tree.session(pid) == session:
         return True
@@ -280,3 +306,11 @@ def _overwrite(path: str, text: bytes) -> None:
         os.ftruncate(record, len(text))
     finally:
         os.close(record)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Have no signal arrive, here or in a rank that is not yet ready for it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+    yield
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
