@@ -90,15 +90,11 @@ class Transport:
         """Open a websocket of its own, send *body*, and yield what comes until the server closes it or *lasting* is over."""
         end = time.monotonic() + lasting.total_seconds()
         with _network_errors(self.url):
-            async with self._open().ws_connect(
-                self.url / "pubsub",
-                max_msg_size=self.reply_limit,
-            ) as socket:
+            with anyio.fail_after(_CONNECT):
+                socket = await self._open().ws_connect(self.url / "pubsub", max_msg_size=self.reply_limit)
+            async with socket:
                 await socket.send_str(body.decode())
-                while (left := end - time.monotonic()) > 0:
-                    answer = _event(await socket.receive(timeout=left))
-                    if answer is None:
-                        return
+                while (answer := await _event(socket, end)) is not None:
                     yield answer
 
     async def close(self) -> None:
@@ -128,8 +124,12 @@ class Transport:
         return bytes(body)
 
 
-def _event(message: aiohttp.WSMessage) -> Answer | None:
-    """Return what a websocket message carries; None once the connection is gone."""
+async def _event(socket: aiohttp.ClientWebSocketResponse, end: float) -> Answer | None:
+    """Return what comes next over a websocket; None once the connection is gone or the time is over."""
+    try:
+        message = await socket.receive(timeout=max(0.001, end - time.monotonic()))
+    except TimeoutError:
+        return None
     if message.type is aiohttp.WSMsgType.TEXT:
         return Answer(message.data.encode())
     if message.type is aiohttp.WSMsgType.BINARY:

@@ -4,8 +4,9 @@ import asyncio
 import base64
 import io
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from container_executor.client import Client, Identity
 from container_executor.client.signing import signer_of
 
 T = TypeVar("T")
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 KEY = "ddf7f7791208083b6a9ed975a72684f6406a269cfa36f1b1c32045c0a71fff05"
@@ -100,6 +102,23 @@ async def reset(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
+
+
+@asynccontextmanager
+async def listening(talk: Talk, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """Serve something that is no Colonies server; yields its host and port, and ends when all talks are over."""
+    talks: set[asyncio.Task[Any] | None] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.add(asyncio.current_task())
+        with suppress(OSError):
+            await talk(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=context) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*(task for task in talks if task))
 
 
 @attrs.define(eq=False)

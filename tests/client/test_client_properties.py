@@ -22,7 +22,7 @@ LEAVES = (
 )
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3))
 FIELDS = sorted(process_json())
-calm = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+calm = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PARSERS = [
     parsing.process,
     parsing.graph,

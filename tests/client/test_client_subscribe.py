@@ -7,8 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from container_executor.client import Client, DeniedError, NoAnswerError, Process, ProcessState, ProtocolError
-from tests.client.conftest import ME, PROCESS, Script, envelope, process_json, running_json
+from container_executor.client import Client, DeniedError, Identity, NoAnswerError, Process, ProcessState, ProtocolError
+from tests.client.conftest import ME, PROCESS, Script, envelope, listening, process_json, running_json
 
 MINUTE = timedelta(minutes=1)
 
@@ -89,8 +89,21 @@ def test_a_server_that_forgets_to_close_the_connection_is_left(script: Script, m
         script.answer("subscribeprocessmsg", asyncio.Event())
         return [process async for process in client.subscribe(PROCESS, ProcessState.RUNNING, timedelta(seconds=1))]
 
-    with pytest.raises(NoAnswerError, match="in time"):
-        script.run(wait)
+    assert script.run(wait) == []
+
+
+def test_a_server_that_never_opens_the_websocket_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("container_executor.client.transport._CONNECT", 0.3)
+
+    async def mute(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async def main() -> None:
+        async with listening(mute) as place, Client(f"http://{place}", "dev", Identity.new()) as client:
+            with pytest.raises(NoAnswerError, match="did not answer in time"):
+                await watch(client)
+
+    anyio.run(main)
 
 
 def test_a_refusal_is_raised(script: Script) -> None:

@@ -15,7 +15,19 @@ from aiohttp import web
 
 from container_executor.client import Client, Identity, NoAnswerError, Process, ProcessState, ProtocolError
 from container_executor.errors import SettingsError
-from tests.client.conftest import KEY, ME, PROCESS, Script, envelope, process_json, raw, refusal, reset, running_json
+from tests.client.conftest import (
+    KEY,
+    ME,
+    PROCESS,
+    Script,
+    envelope,
+    listening,
+    process_json,
+    raw,
+    refusal,
+    reset,
+    running_json,
+)
 
 Ask = Callable[[Client], Awaitable[Any]]
 
@@ -316,15 +328,24 @@ def test_calls_one_after_the_other_share_a_connection(script: Script) -> None:
 
 
 def test_a_call_that_is_given_up_gives_its_place_back(script: Script) -> None:
-    script.answer("getprocessmsg", *[silent] * 20, process_json())
+    arrived: list[asyncio.Event] = []
+
+    async def hang(request: web.Request) -> web.StreamResponse:
+        arrived[-1].set()
+        return await silent(request)
+
+    async def give_up(client: Client) -> None:
+        arrived.append(asyncio.Event())
+        async with anyio.create_task_group() as group:
+            group.start_soon(get, client)
+            await arrived[-1].wait()
+            group.cancel_scope.cancel()
 
     async def again_and_again(client: Client) -> str:
-        for _ in range(20):
-            with anyio.move_on_after(0.01):
-                await get(client)
-        while True:
-            with anyio.move_on_after(1):
-                return (await get(client)).id
+        script.answer("getprocessmsg", *[hang] * 5, process_json())
+        for _ in range(5):
+            await give_up(client)
+        return (await get(client)).id
 
     assert script.run(again_and_again, limit=2) == PROCESS
 
@@ -371,17 +392,13 @@ def test_something_that_does_not_speak_http_is_named() -> None:
     async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
-        await writer.drain()
-        writer.close()
 
     async def main() -> None:
-        server = await asyncio.start_server(hello, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with server, Client(f"http://127.0.0.1:{port}", "dev", Identity(KEY)) as client:
-            await client.version()
+        async with listening(hello) as place, Client(f"http://{place}", "dev", Identity(KEY)) as client:
+            with pytest.raises(ProtocolError, match="does not answer as a Colonies server does"):
+                await client.version()
 
-    with pytest.raises(ProtocolError, match="does not answer as a Colonies server does"):
-        anyio.run(main)
+    anyio.run(main)
 
 
 def test_https_to_a_server_of_plain_http_says_so(script: Script) -> None:
@@ -394,16 +411,18 @@ def test_https_to_a_server_of_plain_http_says_so(script: Script) -> None:
 
 
 def test_a_certificate_that_nobody_vouches_for_is_not_accepted(tmp_path: Path) -> None:
-    context = _certificate(tmp_path)
+    async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        raise AssertionError("somebody has accepted the certificate")
 
     async def main() -> None:
-        server = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-        port = server.sockets[0].getsockname()[1]
-        async with server, Client(f"https://127.0.0.1:{port}", "dev", Identity(KEY)) as client:
-            await client.version()
+        async with (
+            listening(never, _certificate(tmp_path)) as place,
+            Client(f"https://{place}", "dev", Identity(KEY)) as client,
+        ):
+            with pytest.raises(ProtocolError, match="certificate that is not trusted"):
+                await client.version()
 
-    with pytest.raises(ProtocolError, match="certificate that is not trusted"):
-        anyio.run(main)
+    anyio.run(main)
 
 
 def _certificate(folder: Path) -> ssl.SSLContext:
