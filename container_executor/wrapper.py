@@ -9,9 +9,13 @@ every process of the container, waits until the child has really ended, and ends
 from collections.abc import Sequence
 
 _SCRIPT = (
-    "if [ $$ -eq 1 ]; then trap 'kill -TERM -1' TERM; else trap 'kill -TERM $p' TERM; fi; "
-    '"$@" & p=$!; '
-    "while :; do wait $p; r=$?; kill -0 $p 2>/dev/null || break; done; exit $r"
+    # A TERM that comes before the child's number is known (_e) is passed on afterwards.
+    "_p=; _e=; _r=; if [ $$ -eq 1 ]; then _k=-1; else _k=; fi; "
+    "trap '_t=1; [ \"$_p\" ] || _e=1; kill -TERM ${_k:-$_p} 2>/dev/null' TERM; "
+    '"$@" & _p=$!; [ -z "$_e" ] || kill -TERM $_p; '
+    # A trap ends `wait` with 143, be the child alive or, in the same moment, dead and reaped: so after a trap wait once more.
+    # Only if that finds no child (127) was the former code its own.
+    'while :; do _t=; wait $_p; _s=$?; [ "$_r" ] && [ $_s -eq 127 ] || _r=$_s; [ "$_t" ] || break; done; exit $_r'
 )
 
 
