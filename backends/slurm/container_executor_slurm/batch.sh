@@ -75,7 +75,7 @@ ce_rank() {
     ce_box=$ce_dir/ranks/$ce_number
     mkdir -p "$ce_box/io" "$ce_box/scratch"
     ce_program=
-    trap 'ce_trapped=1; ce_cancelled=1; [ -z "$ce_program" ] || kill -TERM "$ce_program" 2>/dev/null' TERM
+    trap 'ce_trapped=1; ce_cancelled=1; [ -z "$ce_program" ] || ce_terminate' TERM
     [ ! -e "$ce_dir/input" ] || cp "$ce_dir/input" "$ce_box/io/input"
     [ ! -e "$ce_dir/cancel" ] || ce_cancelled=1
     ce_began=$(ce_now)
@@ -93,7 +93,7 @@ ce_run() {
     sink=$!
     "${ce_exec[@]}" </dev/null >&3 2>&1 3>&- &
     ce_program=$!
-    [ -z "$ce_cancelled" ] || kill -TERM "$ce_program"
+    [ -z "$ce_cancelled" ] || ce_terminate
     ce_timer 3>&- >/dev/null 2>&1 &
     timer=$!
     exec 3>&-
@@ -109,16 +109,25 @@ ce_place() {
     ce_exec=("${ce_apptainer[@]}" --pwd "${workdir:-/}" --workdir "$ce_box/scratch" --bind "$ce_box/io:$ce_io" "$ce_image" "${ce_command[@]}")
 }
 
+# Before the wrapper has set its trap, a TERM would be lost: Apptainer does not pass it on yet, and process 1 ignores it.
+ce_terminate() {
+    if [ -e "$ce_box/io/.started" ]; then kill -TERM "$ce_program"; else kill -KILL "$ce_program"; fi 2>/dev/null
+}
+
 # Ends the program at its walltime or the job's lifetime, whichever comes first, and says which.
 ce_timer() {
+    local cause=lifetime now
     ce_deadlines
-    local cause=lifetime
-    if [ "$ce_walltime" ] && [ $((ce_began + ce_walltime)) -lt "$ce_term_at" ]; then
-        cause=walltime ce_term_at=$((ce_began + ce_walltime)) ce_kill_at=$((ce_began + ce_walltime + ce_grace))
-    fi
+    while [ "$ce_walltime" ] && now=$(ce_now) && [ "$now" -lt "$ce_term_at" ]; do
+        if [ -e "$ce_box/io/.started" ] && [ $((now + ce_walltime)) -lt "$ce_term_at" ]; then
+            cause=walltime ce_term_at=$((now + ce_walltime)) ce_kill_at=$((now + ce_walltime + ce_grace))
+        fi
+        [ ! -e "$ce_box/io/.started" ] || break
+        ce_sleep_until $((now + 50))
+    done
     ce_sleep_until "$ce_term_at"
     ce_put "$ce_box/cause" "$cause"
-    kill -TERM "$ce_program"
+    ce_terminate
     ce_sleep_until "$ce_kill_at"
     kill -KILL "$ce_program"
 }

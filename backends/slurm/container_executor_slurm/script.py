@@ -16,7 +16,7 @@ IO = "/colonies"
 """Where a rank finds its own ``input`` and ``output`` inside the container."""
 
 _STARTED = f': > {IO}/.started; exec "$@"'
-"""The first thing that runs inside: its trace tells a program's exit code from one of Apptainer's."""
+"""What the wrapper runs first: its trace tells that a TERM is heard, and a program's exit code from one of Apptainer's."""
 
 _AT_RUN_TIME = {
     "RANK": "$SLURM_PROCID",
@@ -124,7 +124,7 @@ def _values(job: JobSpec, image: str, site: Site) -> list[str]:
         f"ce_walltime={walltime} ce_grace={_milliseconds(job.grace)}",
         _array("ce_srun", _srun(job, site)),
         _array("ce_apptainer", _apptainer(job, site)),
-        _array("ce_command", ["sh", "-c", _STARTED, "sh", *wrap(job.argv)]),
+        _array("ce_command", wrap(["sh", "-c", _STARTED, "sh", *job.argv])),
         *_variables(job, site),
     ]
 

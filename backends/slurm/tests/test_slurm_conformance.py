@@ -17,7 +17,7 @@ from container_executor.testing import BackendConformance, Fresh
 class TestSlurm(BackendConformance):
     image = os.environ.get("CE_SLURM_IMAGE", "")
     shellless_image = os.environ.get("CE_SLURM_IMAGE_NOSH", "")
-    missing_image = str(Path(image).with_name("no-such-image.sif"))
+    missing_image = f"{image}.does-not-exist"
     lifetime = timedelta(seconds=6)
     lacks: ClassVar[Mapping[str, str]] = {
         "held": "Slurm starts all ranks of a job together or none: there is nothing to hold",
