@@ -13,9 +13,20 @@ import attrs
 
 from container_executor.backend import LOG_LIMIT, Backend
 from container_executor.errors import BackendError, Problem, RejectedError, UnsupportedError
-from container_executor.models import Capacity, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
+from container_executor.models import (
+    Capacity,
+    FailureClass,
+    Found,
+    Handle,
+    Health,
+    JobSpec,
+    JobStatus,
+    LogChunk,
+    Plan,
+    Progress,
+)
 from container_executor_slurm import logs, script
-from container_executor_slurm.commands import Commands, capacity_argv, parse_capacity
+from container_executor_slurm.commands import Commands, capacity_argv, limit_argv, parse_capacity, parse_limit
 from container_executor_slurm.evidence import gather
 from container_executor_slurm.images import ImageCache, parse
 from container_executor_slurm.jobdir import WAKES, JobDir, file_errors
@@ -65,6 +76,7 @@ class SlurmBackend(Backend):
     commands: Path | None = _setting(None, "directory of Slurm's commands where they are not on PATH")
     timeout: timedelta = _setting(timedelta(seconds=30), "how long one of Slurm's commands may take")
     _ended_since: dict[str, float] = attrs.field(factory=dict, init=False)
+    _longest: int | None = attrs.field(default=None, init=False)
     _capacity: tuple[float, Capacity] | None = attrs.field(default=None, init=False)
 
     # --- planning -----------------------------------------------------------------------------------------------------
@@ -150,7 +162,7 @@ class SlurmBackend(Backend):
 
     def _send(self, folder: JobDir, plan: Plan, lifetime: timedelta | None) -> str:
         try:
-            return self._slurm().submit(plan.request["script"], script.minutes(plan.job, lifetime))
+            return self._slurm().submit(plan.request["script"], self._minutes(plan.job, lifetime))
         except BackendError as error:
             number = self._lost(plan.job_id)
             if not number and isinstance(error, RejectedError):
@@ -158,6 +170,16 @@ class SlurmBackend(Backend):
             if not number:
                 raise
             return number
+
+    def _minutes(self, job: JobSpec, lifetime: timedelta | None) -> int | None:
+        """Return the time limit to ask for; the partition's own is asked for once."""
+        if self._longest is None:
+            answer = self._slurm().run(limit_argv(self.partition)).stdout
+            self._longest = parse_limit(answer, self.partition) or 0
+        if job.walltime and self._longest and job.walltime > timedelta(minutes=self._longest):
+            message = f"the walltime {job.walltime} is more than the partition allows: {self._longest} minutes"
+            raise RejectedError(message, failure=FailureClass.UNSCHEDULABLE)
+        return script.minutes(job, lifetime, self._longest)
 
     def _lost(self, job_id: str) -> str:
         """Return the number of a job whose submission we have no reply to, "" where there is none."""

@@ -196,6 +196,24 @@ def parse_capacity(stdout: str) -> Capacity:
     return Capacity(cpu=cpus * 1000, memory=memory * 2**20, gpus=max(0, gpus))
 
 
+_LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
+
+
+def limit_argv(partition: str) -> list[str]:
+    """Return the command that asks for the partition's name and longest time; the default one's name ends in a star."""
+    return ["sinfo", "--noheader", "--format=%P %l", *([f"--partition={partition}"] if partition else [])]
+
+
+def parse_limit(stdout: str, partition: str) -> int | None:
+    """Return the whole minutes in what :func:`limit_argv` prints, such as ``7-00:00:00``; None where there is no bound."""
+    for name, _, limit in (line.strip().partition(" ") for line in stdout.splitlines()):
+        match = _LIMIT.fullmatch(limit.strip())
+        if match and (name.rstrip("*") == partition or (not partition and name.endswith("*"))):
+            days, hours, minutes, _seconds = (int(part or 0) for part in match.groups())
+            return (days * 24 + hours) * 60 + minutes
+    return None
+
+
 def _gpus(gres: str) -> int:
     """Return the GPUs in a word such as ``gpu:2(S:0)`` or ``gpu:a100:1(IDX:0),nvme:1``."""
     counts = re.findall(r"(?:^|,)gpu(?::[^:,(]+)?:(\d+)", re.sub(r"\([^)]*\)", "", gres))

@@ -69,15 +69,17 @@ def decode_mark(comment: str) -> Mark | None:
         return None
 
 
-def minutes(job: JobSpec, lifetime: timedelta | None) -> int | None:
+def minutes(job: JobSpec, lifetime: timedelta | None, longest: int | None = None) -> int | None:
     """Return the time limit for Slurm, the last resort above the script's own timers; None where neither bounds the job.
 
-    Slurm counts whole minutes from the start of the job and kills ``KillWait`` after them, so one more is given.
+    Slurm counts whole minutes from the start of the job and kills ``KillWait`` after them, so one more is given. It never
+    starts a job that asks for more than the partition's *longest*, so no more than that is asked for.
     """
     bounds = [bound for bound in (job.walltime, lifetime) if bound is not None]
     if not bounds:
         return None
-    return -(-(min(bounds) + job.grace) // timedelta(minutes=1)) + 1
+    wanted = -(-(min(bounds) + job.grace) // timedelta(minutes=1)) + 1
+    return min(wanted, longest) if longest else wanted
 
 
 def _options(job: JobSpec, site: Site) -> list[str]:
