@@ -89,6 +89,12 @@ def test_what_does_not_end_in_time_is_killed_with_its_children(tmp_path: Path) -
         wait_until_gone(int(pid))
 
 
+def test_a_program_gets_a_session_of_its_own_so_that_all_of_it_can_be_ended() -> None:
+    code = "import os; print(os.getsid(0) == os.getpid())"
+
+    assert run([sys.executable, "-c", code], timeout=SOON).stdout == "True\n"
+
+
 def test_a_child_that_keeps_the_output_open_is_not_waited_for(tmp_path: Path) -> None:
     result = run(["sh", "-c", "sleep 60 & echo $!"], timeout=timedelta(seconds=30))
 

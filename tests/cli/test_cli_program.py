@@ -1,5 +1,6 @@
 """The program as a whole: quick help, one message for an error, exit codes, terminals, pipes, completion."""
 
+import json
 import os
 import pty
 import re
@@ -15,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from container_executor.cli.program import COMMANDS, program
-from tests.cli.conftest import CLEAN, PROGRAM, Colony
+from tests.cli.conftest import CLEAN, PROGRAM, Colony, Worker
 
 
 def run(*arguments: str, environ: Mapping[str, str] | None = None, stdin: str = "") -> Result:
@@ -168,18 +169,37 @@ def test_a_secret_is_in_no_output_of_any_command(tmp_path: Path) -> None:
 # --- terminals and pipes ----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def hostile(colony: Colony) -> str:
-    """Return the id of a process whose spec and log try to rule a terminal."""
-    spec = '{"funcname": "execute", "kwargs": {"cmd": "x", "docker-image": "\\u001b[31mred"}, "conditions": {"executortype": "t"}}'
-    return colony.run("submit", "-", stdin=spec.replace("\\u001b", "")).stdout.strip()
+def test_a_table_on_a_terminal_fits_its_width(colony: Colony) -> None:
+    spec = {
+        "funcname": "execute",
+        "kwargs": {"cmd": "x", "docker-image": "long/" * 40},
+        "conditions": {"executortype": "t"},
+    }
+    process_id = colony.run("submit", "-", stdin=json.dumps(spec)).stdout.strip()
+
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", on_terminal("ps", environ=colony.environ))
+
+    assert process_id[:12] in shown
+    assert max(len(line) for line in shown.splitlines()) <= 100
 
 
-def test_on_a_terminal_tables_are_coloured_only_by_us_and_fit(colony: Colony, hostile: str) -> None:
-    shown = on_terminal("ps", environ=colony.environ)
+def test_a_log_on_a_terminal_cannot_rule_it(colony: Colony, worker: Worker) -> None:
+    spec = {
+        "funcname": "execute",
+        "kwargs": {"cmd": "x", "docker-image": "y"},
+        "conditions": {"executortype": worker.name},
+    }
+    process_id = colony.run("submit", "-", stdin=json.dumps(spec)).stdout.strip()
+    worker.take()
+    worker.call(lambda client: client.add_log(process_id, "\x1b]0;title\x07\x9b2J\r\u202eé\tok\n"))
+    worker.call(lambda client: client.close_failed(process_id, ["\x1b[2Jreason"]))
 
-    assert hostile[:12] in shown
-    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= 100
+    log = on_terminal("logs", process_id, environ=colony.environ)
+    sheet = on_terminal("get", process_id, environ=colony.environ)
+
+    assert log.splitlines() == [r"\x1b]0;title\x07\x9b2J\r\u202eé" + "\tok"]
+    assert r"\x1b[2Jreason" in sheet
+    assert "\x1b[2J" not in sheet
 
 
 def test_no_color_is_respected_and_pipes_get_none(colony: Colony) -> None:
