@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -22,6 +23,7 @@ from container_executor.models import (
     JobSpec,
     JobStatus,
     LogChunk,
+    Mark,
     Plan,
     Progress,
 )
@@ -355,6 +357,6 @@ class SlurmBackend(Backend):
 
 
 def _found_stray(state: SlurmState) -> Found:
-    mark = script.decode_mark(state.comment)
-    assert mark is not None, "only jobs that bear our mark come here"
+    """Return a job whose comment is known to bear our mark."""
+    mark = Mark.from_dict(dict(parse_qsl(state.comment)))
     return Found(Handle(state.name, state.native_id), mark)

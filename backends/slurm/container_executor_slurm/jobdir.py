@@ -125,7 +125,7 @@ class JobDir:
     def exits(self) -> dict[int, Exit]:
         """Return the exit records that are there, by rank."""
         with contextlib.suppress(FileNotFoundError):
-            names = [name for name in os.listdir(self.path / "exits") if name.isdigit()]
+            names = [path.name for path in (self.path / "exits").iterdir() if path.name.isdigit()]
             return {int(name): _exit(_fields(self.read(f"exits/{name}") or "")) for name in names}
         return {}
 
