@@ -88,7 +88,13 @@ def engines(session: nox.Session) -> None:
 
 def _engines_missing() -> list[str]:
     """Return a line for each engine whose tests will be skipped, and why."""
-    prefixes = {"docker": "CE_DOCKER", "registry": "CE_REGISTRY", "minio": "CE_S3", "kube": "CE_KUBE", "slurm": "CE_SLURM"}
+    prefixes = {
+        "docker": "CE_DOCKER",
+        "registry": "CE_REGISTRY",
+        "minio": "CE_S3",
+        "kube": "CE_KUBE",
+        "slurm": "CE_SLURM",
+    }
     return [
         f"{name}: skipped, no {prefix}_... variable is set; bring it up with `nox -s engines -- up {name}`"
         for name, prefix in prefixes.items()

@@ -1,8 +1,8 @@
 """Finds backends by name: entry points of installed distributions, each imported only when it is opened."""
 
 import builtins
-import secrets
 import re
+import secrets
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from inspect import cleandoc

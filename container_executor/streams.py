@@ -35,7 +35,9 @@ class Endpoint:
     url: str
     socket: str = ""
     ssl: SSLContext | None = attrs.field(default=None, eq=id)
-    headers: Mapping[str, str] = attrs.field(default=MappingProxyType({}), repr=False, eq=lambda value: tuple(value.items()))
+    headers: Mapping[str, str] = attrs.field(
+        default=MappingProxyType({}), repr=False, eq=lambda value: tuple(value.items())
+    )
 
 
 @attrs.define(eq=False)
@@ -136,9 +138,7 @@ class Streams:
         for session in sessions.values():
             await session.close()
 
-    async def _follow(
-        self, stream: Stream, endpoint: Endpoint, path: str, on_data: Callable[[], None] | None
-    ) -> None:
+    async def _follow(self, stream: Stream, endpoint: Endpoint, path: str, on_data: Callable[[], None] | None) -> None:
         try:
             await self._read(stream, endpoint, path, on_data)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -154,7 +154,9 @@ class Streams:
         async with self._session(endpoint).get(endpoint.url + path, timeout=timeout, ssl=ssl) as answer:
             stream.status = answer.status
             if answer.status != 200:
-                stream.error = (await answer.content.read(ERROR_BYTES)).decode("utf-8", "replace").strip() or answer.reason or "?"
+                stream.error = (
+                    (await answer.content.read(ERROR_BYTES)).decode("utf-8", "replace").strip() or answer.reason or "?"
+                )
                 return
             async for data in answer.content.iter_any():
                 await self._keep(stream, data)

@@ -1,0 +1,1 @@
+"""The Colonies file system: directories and labels."""

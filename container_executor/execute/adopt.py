@@ -111,4 +111,6 @@ def _recovered(process: Process, found: Collection[Found]) -> Record:
     except SpecError:
         return begun
     submitted = (process.started or wall()).timestamp()
-    return attrs.evolve(begun, base=launch - 1, stage=Stage.LAUNCHED, job=job, handle=latest.handle, submitted=submitted)
+    return attrs.evolve(
+        begun, base=launch - 1, stage=Stage.LAUNCHED, job=job, handle=latest.handle, submitted=submitted
+    )

@@ -135,5 +135,3 @@ class Claimer:
         self._failures += 1
         limit = min(PAUSE_LIMIT, PAUSE * 2 ** min(self._failures, 10))
         await anyio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
-
-

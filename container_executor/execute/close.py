@@ -103,7 +103,9 @@ class Closer:
         except ServerError:
             return True
         holder = self.client.identity.id
-        return seen.state is ProcessState.RUNNING and seen.executor_id == holder and seen.attempt == self.process.attempt
+        return (
+            seen.state is ProcessState.RUNNING and seen.executor_id == holder and seen.attempt == self.process.attempt
+        )
 
     async def _state(self) -> ProcessState | None:
         try:

@@ -93,7 +93,13 @@ class Daemon:
                 await self._start(site, tasks)
                 self._advance(Phase.RUNNING)
                 self.ready.set()
-                log.info("running", executor=self.name, backend=self.backend.name, url=self.client.url, health=self.health_port)
+                log.info(
+                    "running",
+                    executor=self.name,
+                    backend=self.backend.name,
+                    url=self.client.url,
+                    health=self.health_port,
+                )
                 await anyio.sleep_forever()
 
     def drain(self) -> None:
@@ -233,7 +239,9 @@ async def open_daemon(settings: Settings, *, dev: bool = False) -> AsyncIterator
         name = executor_name(settings.executor.name or f"{socket.gethostname()}-{settings.backend}")
         identity = _identity(settings, name)
         backend = open_backend(settings, owner=owner, dev=dev)
-        async with Client(settings.server.url, settings.server.colony, identity, timeout=settings.server.timeout) as client:
+        async with Client(
+            settings.server.url, settings.server.colony, identity, timeout=settings.server.timeout
+        ) as client:
             yield Daemon(settings, backend, journal, client, name, owner)
 
 

@@ -161,7 +161,9 @@ class _Watched(Generic[T]):
             raise
         except Exception as error:
             log.exception("fault in a backend")
-            raise RejectedError(f"fault in the backend: {error!r}", failure=FailureClass.EXECUTOR_INTERNAL.value) from error
+            raise RejectedError(
+                f"fault in the backend: {error!r}", failure=FailureClass.EXECUTOR_INTERNAL.value
+            ) from error
         finally:
             with self._lock:
                 self._returned = True

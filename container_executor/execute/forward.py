@@ -240,7 +240,11 @@ class Forwarder:
             except (DeniedError, NotFoundError) as error:
                 raise ProcessLostError from error
             except ServerError as error:
-                log.warning("the server does not answer; its log will be asked for again", process=self.process_id, error=str(error))
+                log.warning(
+                    "the server does not answer; its log will be asked for again",
+                    process=self.process_id,
+                    error=str(error),
+                )
             await anyio.sleep(pause)
             pause = min(RESEND_LIMIT, pause * 2)
 

@@ -219,5 +219,7 @@ def _lock(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise JournalError(f"{folder}: another daemon uses this state directory; give each its own with --state-dir") from error
+        raise JournalError(
+            f"{folder}: another daemon uses this state directory; give each its own with --state-dir"
+        ) from error
     return lock

@@ -148,5 +148,3 @@ class _Reader:
 
 def _ignore(_progress: Progress) -> None:
     pass
-
-

@@ -169,7 +169,9 @@ class Life:
     def _spec(self) -> FunctionSpec:
         parsed = parse(self.process.spec, strict=False)
         if parsed.spec.funcname not in (EXECUTE, SYNC):
-            raise SpecError(Problem("funcname", f"{parsed.spec.funcname!r} is not served here; use {EXECUTE} or {SYNC}"))
+            raise SpecError(
+                Problem("funcname", f"{parsed.spec.funcname!r} is not served here; use {EXECUTE} or {SYNC}")
+            )
         validate(parsed.spec, self.site.policy.limits)
         return substitute(parsed.spec, self.process.id)
 
@@ -182,7 +184,8 @@ class Life:
                 log.warning("the server does not answer", process=self.process.id, error=str(error))
                 await anyio.sleep(1.0)
         self._tell(
-            "header", f"{self.site.name} runs this on {self.site.engine.backend.name}, attempt {self.process.attempt + 1}"
+            "header",
+            f"{self.site.name} runs this on {self.site.engine.backend.name}, attempt {self.process.attempt + 1}",
         )
 
     async def _admit(self, job: JobSpec) -> None:
@@ -223,7 +226,9 @@ class Life:
             outcome = await self._launch(job)
             if not self._again(outcome):
                 return outcome
-            self._tell(f"again-{self.record.launch}", f"launch {self.record.launch} failed: {outcome.reason}; trying again")
+            self._tell(
+                f"again-{self.record.launch}", f"launch {self.record.launch} failed: {outcome.reason}; trying again"
+            )
             await self._forwarder.restart()
             await self._remove()
             self._note(stage=Stage.ASSIGNED, handle=None, job=None)
@@ -319,7 +324,9 @@ class Life:
         self.closing = True
         closer = Closer(self.site.client, self.process, self.lease)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._forwarder.finish, GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT)
+            tasks.start_soon(
+                self._forwarder.finish, GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT
+            )
             tasks.start_soon(closer.attach, outcome)
         stood = await closer.close(outcome, output_of(outcome))
         self._note(stage=Stage.CLOSED if stood else Stage.UNDONE)

@@ -22,12 +22,18 @@ class Metrics:
         """Make the counters."""
         prefix, registry = "container_executor_", self.registry
         self.assigned = Counter(f"{prefix}processes_assigned", "Processes that the server gave us.", registry=registry)
-        self.closed = Counter(f"{prefix}processes_closed", "Processes closed, by outcome.", ["outcome"], registry=registry)
+        self.closed = Counter(
+            f"{prefix}processes_closed", "Processes closed, by outcome.", ["outcome"], registry=registry
+        )
         self.left = Counter(f"{prefix}processes_left", "Processes not closed, by reason.", ["why"], registry=registry)
         self.live = Gauge(f"{prefix}processes_live", "Processes that are ours now.", registry=registry)
         self.draining = Gauge(f"{prefix}draining", "1 while no new process is taken.", registry=registry)
-        self.unknown_age = Gauge(f"{prefix}unknown_age_seconds", "Since when the engine has not answered.", registry=registry)
-        self.stuck = Gauge(f"{prefix}stuck_calls", "Calls that have not come back from the engine's client.", registry=registry)
+        self.unknown_age = Gauge(
+            f"{prefix}unknown_age_seconds", "Since when the engine has not answered.", registry=registry
+        )
+        self.stuck = Gauge(
+            f"{prefix}stuck_calls", "Calls that have not come back from the engine's client.", registry=registry
+        )
         self.run_seconds = Histogram(
             f"{prefix}run_seconds",
             "Time from assignment to close.",

@@ -57,7 +57,9 @@ class Watched:
 
 
 def _started(status: JobStatus) -> float | None:
-    return now() if status.state in (JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED) else None
+    return (
+        now() if status.state in (JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED) else None
+    )
 
 
 @attrs.define(eq=False)

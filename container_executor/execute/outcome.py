@@ -290,7 +290,10 @@ def _ended_before(ranks: Sequence[RankStatus], moment: datetime) -> bool:
 def _success(status: JobStatus) -> Outcome:
     output = next((rank.output for rank in status.ranks if rank.rank == 0), None)
     if output is not None and len(output.encode()) > OUTPUT_LIMIT:
-        return failed(FailureClass.USER_EXIT, f"$COLONIES_OUTPUT holds more than {OUTPUT_LIMIT} bytes; write larger results to a file")
+        return failed(
+            FailureClass.USER_EXIT,
+            f"$COLONIES_OUTPUT holds more than {OUTPUT_LIMIT} bytes; write larger results to a file",
+        )
     if any(rank.exit_code != 0 for rank in status.ranks):
         return failed(FailureClass.UNKNOWN, "the engine calls the job successful, but not every rank has exit code 0")
     return Outcome(succeeded=True, message="every rank ended with exit code 0", exit_code=0, output=output)
@@ -309,12 +312,24 @@ def _stopped(status: JobStatus, stop: Stop, grace: timedelta) -> Outcome:
     if stop.failed is not None:
         return _of_rank(stop.failed, len(status.ranks))
     if stop.why is Why.PENDING:
-        return failed(stop.failure or FailureClass.UNSCHEDULABLE, f"the engine did not start the job in time: {stop.waiting or 'no reason given'}")
+        return failed(
+            stop.failure or FailureClass.UNSCHEDULABLE,
+            f"the engine did not start the job in time: {stop.waiting or 'no reason given'}",
+        )
     failure, message = _STOPPED[stop.why]
     rank = status.failed_rank or next((rank for rank in status.ranks if rank.exit_code is not None), None)
     code = rank.exit_code if rank else None
-    answer = f"; it ended with exit code {code}" if code is not None else f"; it was killed after {grace.total_seconds():g} s of grace"
-    return attrs.evolve(failed(failure, message + answer), exit_code=code, rank=rank.rank if rank else None, node=rank.node if rank else "")
+    answer = (
+        f"; it ended with exit code {code}"
+        if code is not None
+        else f"; it was killed after {grace.total_seconds():g} s of grace"
+    )
+    return attrs.evolve(
+        failed(failure, message + answer),
+        exit_code=code,
+        rank=rank.rank if rank else None,
+        node=rank.node if rank else "",
+    )
 
 
 def _own_failure(status: JobStatus, stop: Stop | None) -> Outcome:

@@ -36,5 +36,9 @@ class Reporter:
         if moving:
             self._next = now() + self._pause
             self._pause *= 1.5
-        text = f"{progress.text} {format_size(progress.done)} of {format_size(progress.total)}" if moving else progress.text
+        text = (
+            f"{progress.text} {format_size(progress.done)} of {format_size(progress.total)}"
+            if moving
+            else progress.text
+        )
         self._tell(f"image: {text}", text)

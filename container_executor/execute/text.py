@@ -91,7 +91,9 @@ def _gap(gap: Gap | None, tails: dict[int, bytes]) -> list[str]:
         return []
     tails.pop(gap.rank, None)
     size = "an unknown number of" if gap.missing is None else str(gap.missing)
-    return [f"\n{PREFIX}{size} bytes of the output of rank {gap.rank} are missing{': ' if gap.reason else ''}{gap.reason}\n"]
+    return [
+        f"\n{PREFIX}{size} bytes of the output of rank {gap.rank} are missing{': ' if gap.reason else ''}{gap.reason}\n"
+    ]
 
 
 def _labelled(rank: int, text: str, *, label: bool) -> str:
@@ -139,5 +141,7 @@ class Tail:
         """Return what was kept, cut to the bound, with a notice of what was not."""
         kept = "".join(self._texts)
         dropped = self.dropped + max(0, len(kept) - self._limit)
-        notice = f"\n{PREFIX}{dropped} characters of output left out here: the site's limit is reached\n" if dropped else ""
+        notice = (
+            f"\n{PREFIX}{dropped} characters of output left out here: the site's limit is reached\n" if dropped else ""
+        )
         return notice + kept[-self._limit :]

@@ -52,8 +52,6 @@ def test_a_start_that_the_server_left_out_is_the_time_of_the_question() -> None:
     assert started_at(started=None, server_now=NOON, now=1000, asked=990) == 990
 
 
-@pytest.mark.parametrize(
-    ("attempt", "maxretries", "left"), [(0, 0, False), (0, 1, True), (1, 1, False), (7, -1, True)]
-)
+@pytest.mark.parametrize(("attempt", "maxretries", "left"), [(0, 0, False), (0, 1, True), (1, 1, False), (7, -1, True)])
 def test_whether_the_server_gives_the_process_away_again(attempt: int, maxretries: int, left: bool) -> None:  # noqa: FBT001
     assert attempts_left(attempt=attempt, maxretries=maxretries) is left

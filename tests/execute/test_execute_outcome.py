@@ -23,7 +23,9 @@ TIMES = Times(grace=10, stop_at=1000, walltime=100, pending=300, deadline=1050)
 GRACE = timedelta(seconds=10)
 
 
-def rank(number: int, state: JobState, code: int | None = None, ended: float | None = None, **more: object) -> RankStatus:
+def rank(
+    number: int, state: JobState, code: int | None = None, ended: float | None = None, **more: object
+) -> RankStatus:
     moment = None if ended is None else NOON + timedelta(seconds=ended)
     return attrs.evolve(RankStatus(number, state, exit_code=code, ended=moment), **more)  # type: ignore[arg-type]  # fields by name
 

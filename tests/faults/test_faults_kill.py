@@ -21,7 +21,9 @@ def test_a_job_runs_once_and_its_log_is_whole(
     process_id = colony.submit(f"echo once >> {ran}; echo one; sleep 0.3; echo two; exit 7")
 
     daemon.start(kill=f"{moment}:{number}")
-    wait_for(lambda: not daemon.alive() or colony.process(process_id).state.ended, "a killed daemon or a closed process")
+    wait_for(
+        lambda: not daemon.alive() or colony.process(process_id).state.ended, "a killed daemon or a closed process"
+    )
     if not daemon.alive():
         daemon.start()
 

@@ -1,6 +1,7 @@
 """The docker backend: a container per rank, and a network per job where there are several."""
 
 import contextlib
+import json
 import os
 import shutil
 import ssl
@@ -46,6 +47,8 @@ CALL_SECONDS = 30
 FEW = 8
 """Containers that are inspected one by one; more of them are listed first."""
 CAPACITY_SECONDS = 5.0
+EVENT_SECONDS = 2.0
+"""How long a stream of events may be silent before the watch looks whether it should end."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -233,6 +236,8 @@ class DockerBackend(Backend):
             container: Mapping[str, Any] = self._client().inspect_container(name)
         except docker.errors.NotFound:
             return None
+        if (container["Config"]["Labels"] or {}).get(request.OWNER) != self.owner:
+            return None
         if container["State"]["Status"] == "exited":
             self._ended[name] = container
         return container
@@ -314,10 +319,13 @@ class DockerBackend(Backend):
                     reader.close()
             for rank in range(handle.ranks):
                 name = request.container_name(handle.job_id, handle.ranks, rank)
-                with contextlib.suppress(docker.errors.NotFound), _already_in_progress():
-                    self._client().remove_container(name, v=True, force=True)
+                if self._inspect(name) is not None:
+                    with contextlib.suppress(docker.errors.NotFound), _already_in_progress():
+                        self._client().remove_container(name, v=True, force=True)
                 self._ended.pop(name, None)
-            for network in self._client().networks(filters={"label": f"{request.JOB}={handle.job_id}"}):
+            for network in self._client().networks(
+                filters={"label": [f"{request.JOB}={handle.job_id}", f"{request.OWNER}={self.owner}"]}
+            ):
                 with contextlib.suppress(docker.errors.NotFound):
                     self._client().remove_network(network["Id"])
             shutil.rmtree(self.directory / "exchange" / handle.job_id, ignore_errors=True)
@@ -330,12 +338,25 @@ class DockerBackend(Backend):
         with translated("watch the jobs"):
             api, since = self._connect(), time.time()
             while not stop.is_set():
-                filters = {"type": "container", "label": f"{request.OWNER}={self.owner}"}
                 with _quiet_for_long():
-                    for event in api.events(decode=True, since=int(since), filters=filters):
+                    for event in self._events(api, since):
                         since = float(event["time"])
                         if event["Action"] in ("die", "oom", "start", "destroy"):
                             wake(event["Actor"]["Attributes"][request.JOB])
+
+    def _events(self, api: Any, since: float) -> Iterator[Mapping[str, Any]]:
+        """Yield our containers' events; unlike the SDK's own call, a silence ends it with a read timeout."""
+        filters = {"type": ["container"], "label": [f"{request.OWNER}={self.owner}"]}
+        answer = api.get(
+            f"{api.base_url}/v{api.api_version}/events",
+            params={"since": int(since), "filters": json.dumps(filters)},
+            stream=True,
+            timeout=EVENT_SECONDS,
+        )
+        with answer:
+            for line in answer.iter_lines(chunk_size=1):
+                if line:
+                    yield json.loads(line)
 
     def capacity(self) -> Capacity | None:
         """Return the engine's own totals less what our live containers were given."""

@@ -1,7 +1,7 @@
 """Docker's log stream: frames of eight bytes of header and a payload that begins with a time. Pure.
 
 A place in the log of a rank is the time of the last frame that was passed on and how many frames with that time were. A line
-longer than 16 KiB comes as several frames that each bear the same time (dockerd's json-file driver), so the place stays exact.
+longer than 16 KiB comes as several frames that each bear the same time (dockerd's local driver), so the place stays exact.
 """
 
 import json

@@ -32,12 +32,14 @@ def ensure_guard(host: str, owner: str, lock: Path) -> None:
     environment = {
         name: value for name, value in os.environ.items() if name.startswith("DOCKER_") or name in ("PATH", "HOME")
     }
-    subprocess.Popen(
-        [sys.executable, "-P", __file__, host, owner, str(lock)],
+    subprocess.run(
+        ["sh", "-c", '"$@" &', "sh", sys.executable, "-P", __file__, host, owner, str(lock)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        check=True,
+        timeout=30,
         env=environment,
         cwd="/",
     )

@@ -1,5 +1,6 @@
 """Reads the output of one job from the follow streams of its containers, from any place in it."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -9,6 +10,8 @@ from container_executor.streams import Endpoint, Streams
 from container_executor_docker import frames
 from container_executor_docker.frames import Place, Skip
 from container_executor_docker.request import container_name
+
+FIRST_SECONDS = 0.3
 
 Started = Callable[[str], bool | None]
 """Tells of a container by name whether its program runs (True), has ended (False), or has not begun or is not there (None)."""
@@ -92,7 +95,15 @@ class JobReader:
             rank.key, self.endpoint, f"{self.prefix}/containers/{rank.name}/logs?{query}", on_data=self.on_data
         )
         rank.rest, rank.skip = b"", Skip.to(rank.place)
+        self._first_answer(rank.key)
         return True
+
+    def _first_answer(self, key: str) -> None:
+        """Give the engine the time of one call to send what is there already."""
+        deadline = time.monotonic() + FIRST_SECONDS
+        stream = self.streams.get(key)
+        while stream is not None and not stream.waiting and not stream.ended and time.monotonic() < deadline:
+            time.sleep(0.005)
 
     def _close(self, rank: RankReader) -> None:
         """End a stream that has ended: for good where the program has, else it is opened anew at the next call."""

@@ -133,8 +133,8 @@ def _host(job: JobSpec, site: Site) -> dict[str, Any]:
         "PidsLimit": site.pids,
         "ShmSize": site.shm_size,
         "LogConfig": {
-            "Type": "json-file",
-            "Config": {"max-size": str(max(1, site.log_size // 2)), "max-file": "2"},
+            "Type": "local",  # json-file would replace bytes that are no UTF-8
+            "Config": {"max-size": str(max(1, site.log_size // 2)), "max-file": "2", "compress": "false"},
         },
         "Mounts": [_mount(mount, site) for mount in (*_exchange(job, site), *job.mounts)],
     }

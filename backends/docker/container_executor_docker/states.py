@@ -72,7 +72,7 @@ def _not_started(rank: int, container: Inspected) -> RankStatus:
 def _ended(status: RankStatus, state: Mapping[str, Any]) -> RankStatus:
     code = int(state["ExitCode"])
     ended = attrs.evolve(status, exit_code=code, ended=_time(state["FinishedAt"]), reason=str(state.get("Error") or ""))
-    if state.get("OOMKilled"):
+    if code and state.get("OOMKilled"):
         words = "the kernel killed a process of it for want of memory"
         return attrs.evolve(ended, state=JobState.FAILED, failure=FailureClass.OOM, reason=words)
     return attrs.evolve(ended, state=JobState.SUCCEEDED if code == 0 else JobState.FAILED)

@@ -17,6 +17,7 @@ from container_executor.testing import BackendConformance, Fresh, require_engine
 @pytest.mark.engine("docker")
 class TestDocker(BackendConformance):
     shellless_image = os.environ.get("CE_DOCKER_NOSHELL", "")
+    missing_image = f"{os.environ.get('CE_REGISTRY_OPEN', '127.0.0.1:5001')}/no-such:latest"
     file_owner = 65534
     lacks: ClassVar[dict[str, str]] = {
         "nodes": "one engine is one machine",

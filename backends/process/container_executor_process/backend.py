@@ -98,7 +98,6 @@ class ProcessBackend(Backend):
                 _ring(directory)
 
     def remove(self, handle: Handle) -> None:
-        directory = self._place(handle)
         with translated(f"remove {handle.job_id}"):
             with contextlib.suppress(FileNotFoundError):
                 self._end(handle)

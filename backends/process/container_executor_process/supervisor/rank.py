@@ -64,7 +64,7 @@ def fork(order: Order, rank: int, gate: Gate, cage: Cage, output: Output) -> Sta
     hears, speaks = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _become(order, rank, gate, cage, output, speaks)
+        _become(order, rank, gate=gate, cage=cage, output=output, speaks=speaks)
     os.close(speaks)
     return Start(pid, hears)
 
@@ -78,7 +78,7 @@ def wait_ready(start: Start) -> str:
     return word.decode(errors="replace") or "a rank ended before its program was started"
 
 
-def _become(order: Order, rank: int, gate: Gate, cage: Cage, output: Output, speaks: int) -> NoReturn:
+def _become(order: Order, rank: int, *, gate: Gate, cage: Cage, output: Output, speaks: int) -> NoReturn:
     try:
         cage.enter()
         _take_input_from_nowhere()
