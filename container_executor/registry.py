@@ -136,7 +136,7 @@ def _offer(name: str) -> EntryPoint:
     offers = _offers()
     if name not in offers:
         hint = nearest(name, list(offers)) or "."
-        raise SettingsError(f"there is no backend {name!r}{hint} installed: {', '.join(sorted(offers)) or 'none'}")
+        raise SettingsError(f"there is no backend {name!r}{hint} Installed: {', '.join(sorted(offers)) or 'none'}")
     return offers[name]
 
 
