@@ -35,7 +35,7 @@ def typing(session: nox.Session) -> None:
     """Types, by two checkers."""
     session.install(*TYPES, "-e", ".[all,testing]")
     session.run("mypy")
-    session.run("pyright")
+    session.run("pyright", "--pythonpath", str(Path(session.bin, "python")))
 
 
 @nox.session

@@ -1,6 +1,7 @@
 """A daemon that is killed with SIGKILL at any journal record: the next start ends every process once, with its whole log."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_ten_jobs_go_on_while_the_daemon_is_dead_and_end_once(
     line = "echo $$ >> {0}; for i in 1 2 3 4 5 6; do echo line $i; sleep 0.5; done; exit {1}"
     processes = [colony.submit(line.format(tmp_path / f"ran{n}", n)) for n in range(10)]
     for process_id in processes:
-        wait_for(lambda id_=process_id: "line 1" in colony.output(id_), "a first line")
+        wait_for(partial(_has, colony, process_id, "line 1"), "a first line")
 
     daemon.kill()
     daemon.start()
@@ -88,3 +89,7 @@ def test_a_lost_state_directory_is_taken_over_by_its_owner_id(
     assert colony.wait(process_id).state is ProcessState.FAILED
     assert colony.outcome(process_id)["exitcode"] == "5"
     assert ran.read_text() == "once\n"
+
+
+def _has(colony: Colony, process_id: str, line: str) -> bool:
+    return line in colony.output(process_id)

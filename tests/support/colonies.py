@@ -24,7 +24,7 @@ PATIENCE = 60.0
 PROGRAM = Path(__file__).parent / "daemon_program.py"
 
 
-def wait_for(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+def wait_for(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
     """Return what *condition* returns once it is true; fail when it is not in time."""
     deadline = time.monotonic() + patience
     while not (found := condition()):
