@@ -16,7 +16,7 @@ from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.monitor import Monitor, Watched
 from container_executor.execute.outcome import Outcome, Times, Why
-from container_executor.models import JobSpec, LogLine, Progress
+from container_executor.models import Handle, JobSpec, LogLine, Progress
 
 OnLog = Callable[[LogLine], None]
 
@@ -88,16 +88,19 @@ async def _run(
         stop_watch = monitor.start_watch()
         launch = Launch(engine, monitor, plan, times, interrupt)
         try:
-            outcome = await _launch(launch, end, on_log)
+            return await _launch(launch, end, on_log)
         finally:
             stop_watch.set()
             tasks.cancel_scope.cancel()
-    return outcome
+    raise RuntimeError("a task group does not swallow what its body returns")
 
 
 async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
+    handle: Handle | None = None
     with anyio.CancelScope(shield=True):
         handle = await launch.submit(lease_end=end, until=end)
+    if handle is None:
+        raise RuntimeError("a shielded scope is not cancelled")
     watched = launch.attend(handle, submitted=now())
     try:
         reader = _Reader(launch.engine, watched, on_log)
@@ -107,7 +110,8 @@ async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
             with anyio.move_on_after(LAST_OUTPUT):
                 await reader.done.wait()
             tasks.cancel_scope.cancel()
-        return outcome
+            return outcome
+        raise RuntimeError("a task group does not swallow what its body returns")
     except anyio.get_cancelled_exc_class():
         launch.interrupt.order(Why.ABORTED)
         with anyio.move_on_after(STOP_PATIENCE, shield=True):
