@@ -15,7 +15,7 @@ from container_executor_spool import SpoolBackend
 
 from container_executor.errors import RejectedError
 from container_executor.models import OUTPUT_LIMIT, Found, Handle, JobSpec, JobState, JobStatus, Plan, RankStatus
-from tests.mutants.about_jobs import WrongStatus
+from tests.mutants.about_jobs import WrongStatus, wait_for_ends
 from tests.mutants.breaking import breaks
 
 # --- stopping ---------------------------------------------------------------------------------------------------------
@@ -98,6 +98,7 @@ class CancelsThemAll(SpoolBackend):
     def cancel(self, handle: Handle, *, force: bool = False) -> None:
         for found in self.list_jobs():
             super().cancel(found.handle, force=force)
+        wait_for_ends(self)
 
 
 @breaks("test_nothing_happens_to_an_unknown_job")
@@ -142,6 +143,9 @@ class RemovesTheRecordOnly(SpoolBackend):
 @breaks("test_remove_touches_no_other_job")
 class RemovesThemAll(SpoolBackend):
     def remove(self, handle: Handle) -> None:
+        for found in self.list_jobs():
+            super().cancel(found.handle, force=True)
+        wait_for_ends(self)
         for found in self.list_jobs():
             super().remove(found.handle)
 

@@ -31,6 +31,7 @@ from container_executor.models import (
     RankStatus,
 )
 from container_executor.testing import ScriptedBackend
+from tests.mutants.about_jobs import wait_for_ends
 from tests.mutants.breaking import breaks
 
 # --- adoption ---------------------------------------------------------------------------------------------------------
@@ -136,7 +137,8 @@ class StartsOneByOne(ScriptedBackend):
 @breaks("test_releasing_a_job_that_is_not_held_changes_nothing")
 class ReleaseOnlyOnce(SpoolBackend):
     def release(self, handle: Handle) -> None:
-        self.cancel(handle)
+        self.cancel(handle, force=True)
+        wait_for_ends(self)
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
