@@ -1,10 +1,20 @@
 """Tells the server what became of a process: two attributes, then the close. Both are safe to repeat."""
 
+import json
+
 import anyio
 import attrs
 import structlog
 
-from container_executor.client import BadCallError, Client, DeniedError, NotFoundError, Process, ProcessState
+from container_executor.client import (
+    BadCallError,
+    Client,
+    DeniedError,
+    NotFoundError,
+    Process,
+    ProcessState,
+    UnsendableError,
+)
 from container_executor.errors import ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lease import Lease
@@ -90,7 +100,10 @@ class Closer:
 
     async def _close_once(self, outcome: Outcome, output: list[object]) -> None:
         if outcome.succeeded:
-            await self.client.close_successful(self.process.id, output)
+            try:
+                await self.client.close_successful(self.process.id, output)
+            except UnsendableError:  # a number that the server would round: as text it stays what the job wrote
+                await self.client.close_successful(self.process.id, [json.dumps(output)])
         else:
             await self.client.close_failed(self.process.id, [outcome.reason])
 
