@@ -1,7 +1,6 @@
 """Time as the executor counts it, and a bell that tasks wait at."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import anyio
@@ -34,18 +33,3 @@ class Bell:
         rang = self._event.is_set()
         self._event = anyio.Event()
         return rang
-
-
-class Throttled:
-    """Calls a function at most once in so many seconds, however often it is asked to."""
-
-    def __init__(self, function: Callable[[str], None], seconds: float) -> None:
-        self._function = function
-        self._seconds = seconds
-        self._next = 0.0
-
-    def __call__(self, text: str) -> None:
-        """Pass *text* on, or drop it where the last one is too young."""
-        if now() >= self._next:
-            self._next = now() + self._seconds
-            self._function(text)
