@@ -142,7 +142,8 @@ OUTPUT_LIMIT = 4096
 """Bytes of ``$COLONIES_OUTPUT``: what a Kubernetes termination message holds (kubernetes.io, Pod failure)."""
 
 MASTER_PORT = 29500
-"""Port that ranks may meet on at ``$MASTER_ADDR``: the default of PyTorch's launcher."""
+"""Port that ranks may meet on at ``$MASTER_ADDR``: the default of PyTorch's launcher. Where jobs share a machine's network, a
+backend gives each another one."""
 
 
 def rank_env(job: JobSpec, rank: int, *, master: str = "127.0.0.1") -> dict[str, str]:

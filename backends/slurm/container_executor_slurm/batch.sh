@@ -45,15 +45,27 @@ ce_done() {
 
 # --- the batch step: one for the job, on the first node ---
 
+# Slurm starting its own job once more tells that the first run was ended by a requeue.
+ce_leave() {
+    local first=$SLURM_JOB_ID
+    [ ! -e "$ce_dir/launch/id" ] || read -r first <"$ce_dir/launch/id"
+    if [ "$first" = "$SLURM_JOB_ID" ] && [ "${SLURM_RESTART_COUNT:-0}" -gt 0 ]; then
+        ce_put "$ce_dir/launch/again" "$SLURM_RESTART_COUNT"
+        ce_wake again
+    fi
+    exit 0
+}
+
 ce_batch() {
     # Once: whoever makes this folder is the job's only run. A second copy of it, or one that Slurm requeued, leaves.
-    mkdir "$ce_dir/launch" || exit 0
+    mkdir "$ce_dir/launch" || ce_leave
     ce_put "$ce_dir/launch/id" "$SLURM_JOB_ID"
     ce_wake launched
     ce_deadlines
     [ ! -e "$ce_dir/cancel" ] || ce_done 143 cancelled
     [ "$(ce_now)" -lt "$ce_term_at" ] || ce_done 1 expired
-    export CE_MASTER=$SLURMD_NODENAME
+    # Jobs with neighbouring numbers run at the same time: each gets eight ports below those that systems hand out themselves.
+    export CE_MASTER=$SLURMD_NODENAME CE_PORT=$((20000 + SLURM_JOB_ID % 1500 * 8))
     # A scancel of the whole job, preemption or the time limit send TERM here too. The ranks end by themselves; their records and
     # this one are still to be written.
     local reason=ended
@@ -125,18 +137,27 @@ ce_timer() {
         [ ! -e "$ce_box/io/.started" ] || break
         ce_sleep_until $((now + 50))
     done
-    ce_sleep_until "$ce_term_at"
+    ce_sleep_unless_over
+    [ ! -e "$ce_dir/over" ] || cause=over ce_kill_at=0
     ce_put "$ce_box/cause" "$cause"
-    ce_terminate
+    [ "$cause" = over ] || ce_terminate
     ce_sleep_until "$ce_kill_at"
     kill -KILL "$ce_program"
+}
+
+# The program of a node that Slurm has lost runs on, while the job counts as ended and may be launched anew.
+ce_sleep_unless_over() {
+    local now
+    while now=$(ce_now) && [ "$now" -lt "$ce_term_at" ] && [ ! -e "$ce_dir/over" ]; do
+        ce_sleep_until $((ce_term_at < now + 5000 ? ce_term_at : now + 5000))
+    done
 }
 
 ce_record() {
     local cause
     cause=$(ce_cause)
     [ "$cause" != cancelled ] || ce_code=143
-    ce_put "$ce_dir/exits/$ce_number" "code=$ce_code" "began=$ce_began" "ended=$(ce_now)" "node=$SLURMD_NODENAME" "cause=$cause"
+    ce_put "$ce_dir/exits/$ce_number" "code=$ce_code" "began=$ce_began" "ended=$(ce_now)" "node=$SLURMD_NODENAME" "cause=$cause" "term=$ce_cancelled"
     ce_wake "rank $ce_number"
 }
 

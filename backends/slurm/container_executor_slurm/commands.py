@@ -10,7 +10,7 @@ import attrs
 
 from container_executor import command
 from container_executor.errors import RejectedError, UnavailableError
-from container_executor.models import Capacity, FailureClass
+from container_executor.models import FailureClass
 from container_executor_slurm.states import SlurmState
 
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TZ", "SLURM_CONF")
@@ -169,55 +169,6 @@ def cancel_argvs(number: str, *, force: bool) -> list[list[str]]:
     """
     word = "KILL" if force else "TERM"
     return [["scancel", "--state=PENDING", number], ["scancel", f"--signal={word}", f"{number}.0"]]
-
-
-_CAPACITY = "CPUsState:40,Memory:20,AllocMem:20,Gres:200,GresUsed:200"
-
-
-def capacity_argv(partition: str) -> list[str]:
-    """Return the command that asks for what the usable nodes have and use, a line a node."""
-    where = [f"--partition={partition}"] if partition else []
-    return [
-        "sinfo",
-        "--noheader",
-        "--Node",
-        "--states=idle,mixed,allocated",
-        f"--Format=NodeList:100,{_CAPACITY}",
-        *where,
-    ]
-
-
-def parse_capacity(stdout: str) -> Capacity:
-    """Parse what :func:`capacity_argv` prints: a node that is in two partitions counts once."""
-    nodes = {fields[0]: fields[1:] for line in stdout.splitlines() if len(fields := line.split()) == 6}
-    cpus = sum(int(state.split("/")[1]) for state, *_ in nodes.values())
-    memory = sum(max(0, int(total) - int(used)) for _, total, used, *_ in nodes.values())
-    gpus = sum(_gpus(total) - _gpus(used) for *_, total, used in nodes.values())
-    return Capacity(cpu=cpus * 1000, memory=memory * 2**20, gpus=max(0, gpus))
-
-
-_LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
-
-
-def limit_argv(partition: str) -> list[str]:
-    """Return the command that asks for the partition's name and longest time; the default one's name ends in a star."""
-    return ["sinfo", "--noheader", "--format=%P %l", *([f"--partition={partition}"] if partition else [])]
-
-
-def parse_limit(stdout: str, partition: str) -> int | None:
-    """Return the whole minutes in what :func:`limit_argv` prints, such as ``7-00:00:00``; None where there is no bound."""
-    for name, _, limit in (line.strip().partition(" ") for line in stdout.splitlines()):
-        match = _LIMIT.fullmatch(limit.strip())
-        if match and (name.rstrip("*") == partition or (not partition and name.endswith("*"))):
-            days, hours, minutes, _seconds = (int(part or 0) for part in match.groups())
-            return (days * 24 + hours) * 60 + minutes
-    return None
-
-
-def _gpus(gres: str) -> int:
-    """Return the GPUs in a word such as ``gpu:2(S:0)`` or ``gpu:a100:1(IDX:0),nvme:1``."""
-    counts = re.findall(r"(?:^|,)gpu(?::[^:,(]+)?:(\d+)", re.sub(r"\([^)]*\)", "", gres))
-    return sum(int(count) for count in counts)
 
 
 def _words(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""Image references, and the cache of images in Apptainer's format (SIF) that the nodes run from.
+"""The cache of images in Apptainer's format (SIF) that the nodes run from.
 
 ::
 
@@ -16,8 +16,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,84 +24,35 @@ from threading import Event
 import attrs
 
 from container_executor import command
-from container_executor.errors import Problem, RejectedError, UnavailableError, UnsupportedError
+from container_executor.errors import RejectedError
 from container_executor.models import FailureClass, Progress
-from container_executor_slurm.commands import Commands, environment
+from container_executor_slurm.commands import Commands
+from container_executor_slurm.conversion import build
+from container_executor_slurm.references import Reference, parse
 
-FIELD = "kwargs.docker-image"
-
-_REGISTRY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
-_ARCHIVES = ("docker-archive", "oci-archive", "oci")
 _DAY = 86_400
-
-_NOT_FOUND = re.compile(
-    r"manifest unknown|not found|no such file|name unknown|does not exist|no such image", re.IGNORECASE
-)
-_NO_LOGIN = re.compile(r"unauthorized|authentication required|denied|forbidden", re.IGNORECASE)
-_FULL = re.compile(r"no space left|disk quota", re.IGNORECASE)
-
-
-@attrs.frozen
-class Reference:
-    """An image as Apptainer names it.
-
-    Attributes:
-        uri: What ``apptainer build`` and ``exec`` take.
-        path: The file or folder that it names on this site, None for an image of a registry.
-        ready: It runs as it is.
-    """
-
-    uri: str
-    path: Path | None = None
-    ready: bool = False
-
-
-def parse(text: str, roots: tuple[Path, ...]) -> Reference:
-    """Return what the reference *text* names; paths must be below *roots*.
-
-    Raises:
-        UnsupportedError: It names a source that this backend does not take, or a path that the site does not allow.
-    """
-    text = text.strip()
-    kind, _, rest = text.partition(":")
-    if text.startswith("/"):
-        return Reference(text, _allowed(Path(text), roots), ready=True)
-    if kind in _ARCHIVES and rest.startswith("/"):
-        return Reference(text, _allowed(Path(_without_tag(kind, rest)), roots))
-    name = text.removeprefix("docker://")
-    if "://" in name or not _REGISTRY.fullmatch(name):
-        raise UnsupportedError(
-            Problem(
-                FIELD,
-                f"{text[:80]!r} is no image of a registry, no file and no archive; write busybox:1.36 or docker://...",
-            )
-        )
-    return Reference(f"docker://{name}")
-
-
-def _without_tag(kind: str, rest: str) -> str:
-    return rest if kind == "oci" or ":" not in rest else rest.rpartition(":")[0]
-
-
-def _allowed(path: Path, roots: tuple[Path, ...]) -> Path:
-    plain = Path(os.path.normpath(path))
-    if any(plain.is_relative_to(root) for root in roots):
-        return plain
-    known = ", ".join(str(root) for root in roots) or "nothing"
-    raise UnsupportedError(
-        Problem(FIELD, f"{path} is not below image_roots ({known}); name an image of a registry or ask the site")
-    )
+"""Seconds after which nobody works on what is left half-made."""
 
 
 @attrs.frozen
 class ImageCache:
-    """Makes images ready, once each, whoever asks."""
+    """Makes images ready, once each, whoever asks.
+
+    Attributes:
+        folder: Where the cache is.
+        roots: Directories below which images may be named by path.
+        apptainer: The container program.
+        commands: Runs it.
+        insecure: Registries without TLS.
+        logins: The file with the logins of registries; None is the user's own.
+    """
 
     folder: Path
     roots: tuple[Path, ...]
     apptainer: str
     commands: Commands
     insecure: tuple[str, ...] = ()
+    logins: Path | None = None
 
     def prepare(self, text: str, *, anew: bool, report: Callable[[Progress], None], stop: Event) -> str | None:
         """Return the path that *text* stands for, made if it is not there. None when stopped early.
@@ -181,14 +130,10 @@ class ImageCache:
             yield
 
     def _build(self, reference: Reference, image: Path, report: Callable[[Progress], None], stop: Event) -> bool:
-        host = reference.uri.removeprefix("docker://").partition("/")[0]
-        plain = ["--no-https"] if host in self.insecure else []
-        argv = [self._program(), "build", *plain, str(image), reference.uri]
-        said = image.parent / "said"
-        code = _follow(argv, said, report, stop)
-        if code != 0 and not stop.is_set():
-            raise _refusal(reference.uri, said.read_text(encoding="utf-8", errors="replace"))
-        return code == 0 and not stop.is_set()
+        plain = ["--no-https"] if reference.registry in self.insecure else []
+        logins = ["--authfile", str(self.logins)] if self.logins and reference.registry else []
+        argv = [self._program(), "build", *plain, *logins, str(image), reference.uri]
+        return build(argv, image.parent / "said", report, stop)
 
     def _require_shell(self, image: Path) -> None:
         result = self._apptainer("--silent", "exec", "--containall", "--cleanenv", str(image), "sh", "-c", ":")
@@ -230,46 +175,3 @@ def _clear(folder: Path) -> None:
         with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _DAY:
                 shutil.rmtree(left, ignore_errors=True)
-
-
-def _follow(argv: list[str], said: Path, report: Callable[[Progress], None], stop: Event) -> int:
-    """Run a long command that writes to *said*, reporting its lines; return its exit code. Ends it when *stop* is set."""
-    env = {**environment(), "APPTAINER_TMPDIR": str(said.parent)}
-    with said.open("wb") as out:
-        try:
-            process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, env=env, start_new_session=True
-            )
-        except OSError as error:
-            raise UnavailableError(f"cannot run {argv[0]}: {error.strerror}") from error
-    reported = 0
-    try:
-        while process.poll() is None and not stop.wait(0.05):
-            reported = _report(said, reported, report)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    _report(said, reported, report)
-    return process.wait()
-
-
-def _report(said: Path, reported: int, report: Callable[[Progress], None]) -> int:
-    """Report the lines after the first *reported*, and return how many there are."""
-    lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
-    for line in lines[reported:]:
-        if words := line.partition("INFO:")[2].strip():
-            report(Progress(words))
-    return len(lines)
-
-
-def _refusal(uri: str, said: str) -> Exception:
-    """Return the error that Apptainer's words about an image mean."""
-    last = "; ".join(line.strip() for line in said.splitlines()[-3:])[:500]
-    message = f"{uri}: {last}"
-    if _FULL.search(said):
-        return UnavailableError(message, failure=FailureClass.DISK_FULL)
-    if _NO_LOGIN.search(said):
-        return RejectedError(message, failure=FailureClass.IMAGE_AUTH)
-    if _NOT_FOUND.search(said):
-        return RejectedError(message, failure=FailureClass.IMAGE_NOT_FOUND)
-    return UnavailableError(message, failure=FailureClass.IMAGE_TRANSIENT)

@@ -7,7 +7,9 @@
         script input deadline   what submit leaves for the job; deadline: milliseconds of TERM and KILL
         number                  Slurm's number, once the reply to sbatch came
         cancel                  somebody cancelled; a job that begins later does not run
+        over                    Slurm says that the job has ended: ranks that it has lost sight of end themselves
         launch/id               made by the one run of the job; its number
+        launch/again            Slurm started the same job once more, which left at once
         ranks/<n>/log           output of a rank, appended to only
         ranks/<n>/io/           what the rank sees: input, output
         exits/<n>               the exit record of a rank, moved into place after its last output
@@ -23,7 +25,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
@@ -35,41 +36,9 @@ import attrs
 
 from container_executor.errors import UnavailableError
 from container_executor.models import OUTPUT_LIMIT, Mark
+from container_executor_slurm.records import Done, Exit, parse_done, parse_exit, parse_srun
 
 WAKES = "wakes"
-
-
-@attrs.frozen
-class Exit:
-    """The exit record of a rank.
-
-    Attributes:
-        code: 0 to 255, 128 + n for signal n.
-        began: When its container was started.
-        ended: When it had ended and all its output was written.
-        node: Where it ran.
-        cause: ``walltime`` or ``lifetime`` where the script's timer ended it, ``cancelled`` before it ran, ``unstarted`` where
-            Apptainer could not start it, otherwise "".
-    """
-
-    code: int
-    began: datetime | None
-    ended: datetime | None
-    node: str
-    cause: str
-
-
-@attrs.frozen
-class Done:
-    """The record of the batch script: srun's exit code, when, and why.
-
-    The reason is ``ended``; ``signalled`` where Slurm sent the whole job a TERM, and only Slurm knows why; ``cancelled`` or
-    ``expired`` where nothing ran.
-    """
-
-    code: int
-    reason: str
-    ended: datetime | None
 
 
 @attrs.frozen
@@ -126,14 +95,14 @@ class JobDir:
         """Return the exit records that are there, by rank."""
         with contextlib.suppress(FileNotFoundError):
             names = [path.name for path in (self.path / "exits").iterdir() if path.name.isdigit()]
-            return {int(name): _exit(_fields(self.read(f"exits/{name}") or "")) for name in names}
+            records = {int(name): self.read(f"exits/{name}") for name in names}
+            return {rank: parse_exit(text) for rank, text in records.items() if text}
         return {}
 
     def done(self) -> Done | None:
         """Return the record of the batch script."""
         text = self.read("done")
-        fields = _fields(text or "")
-        return Done(int(fields["code"]), fields["reason"], _time(fields["ended"])) if text else None
+        return parse_done(text) if text else None
 
     def began(self, rank: int) -> datetime | None:
         """Return when the program of a rank began, None before that."""
@@ -170,32 +139,6 @@ def file_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise UnavailableError(f"the shared directory does not work: {error}") from error
-
-
-_SRUN = re.compile(r"^srun: error: \S+: tasks? ([\d,\-]+): (.+)$", re.MULTILINE)
-
-
-def parse_srun(text: str) -> dict[int, str]:
-    """Return srun's words by rank, from lines such as ``srun: error: n[1-2]: tasks 0-1,3: Killed``."""
-    return {rank: words for ranks, words in _SRUN.findall(text) for rank in _expand(ranks)}
-
-
-def _expand(ranks: str) -> Iterator[int]:
-    for piece in ranks.split(","):
-        first, _, last = piece.partition("-")
-        yield from range(int(first), int(last or first) + 1)
-
-
-def _fields(text: str) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-
-
-def _exit(fields: Mapping[str, str]) -> Exit:
-    return Exit(int(fields["code"]), _time(fields["began"]), _time(fields["ended"]), fields["node"], fields["cause"])
-
-
-def _time(milliseconds: str) -> datetime | None:
-    return datetime.fromtimestamp(int(milliseconds) / 1000, UTC) if milliseconds.isdigit() else None
 
 
 def _read_untrusted(path: Path, limit: int) -> bytes | None:

@@ -1,7 +1,8 @@
 """Renders a job as the batch script that Slurm runs: options, the job's own values, and the fixed part in ``batch.sh``."""
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import cache
 from importlib import resources
@@ -9,11 +10,14 @@ from urllib.parse import parse_qsl, urlencode
 
 import attrs
 
+from container_executor.errors import Problem
 from container_executor.models import JobSpec, Mark, Mount, rank_env
 from container_executor.wrapper import wrap
 
 IO = "/colonies"
 """Where a rank finds its own ``input`` and ``output`` inside the container."""
+
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._+@-]*")
 
 _STARTED = f': > {IO}/.started; exec "$@"'
 """What the wrapper runs first: its trace tells that a TERM is heard, and a program's exit code from one of Apptainer's."""
@@ -23,6 +27,7 @@ _AT_RUN_TIME = {
     "LOCAL_RANK": "$SLURM_LOCALID",
     "NODE_RANK": "$SLURM_NODEID",
     "MASTER_ADDR": "$CE_MASTER",
+    "MASTER_PORT": "$CE_PORT",
 }
 """Variables that only the rank itself knows, as the shell words that give them."""
 
@@ -186,6 +191,10 @@ def deadline_line(lifetime: timedelta | None, grace: timedelta, now: float) -> s
     return f"{kill - _milliseconds(grace)} {kill}\n"
 
 
-def unusable_names(env: Mapping[str, str]) -> list[str]:
-    """Return the names that no shell can export, which is how variables get into the container."""
-    return [name for name in env if not (name.isascii() and name.isidentifier())]
+def problems(job: JobSpec, root: str) -> Iterator[Problem]:
+    """Return what keeps *job* from being a script in a folder below *root*."""
+    if not _PLAIN_PATH.fullmatch(root):
+        yield Problem("backends.slurm.shared", f"{root} must consist of letters, digits and / . _ + @ - only")
+    for name in job.env:
+        if not (name.isascii() and name.isidentifier()):  # variables get into the container through a shell
+            yield Problem(f"env.{name}", "no shell can export this name; use letters, digits and _")

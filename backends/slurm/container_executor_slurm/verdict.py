@@ -1,17 +1,11 @@
 """What became of a job: exit records first, srun's words second, Slurm's state last. Pure."""
 
 import re
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-
-import attrs
+from datetime import datetime
 
 from container_executor.models import FailureClass, JobState, JobStatus, RankStatus, job_state
-from container_executor_slurm.jobdir import Done, Exit
-from container_executor_slurm.states import SlurmState
-
-SETTLE = timedelta(seconds=15)
-"""How long a file written on a node may take to be seen here, as network file systems cache what is not there."""
+from container_executor_slurm.evidence import Evidence
+from container_executor_slurm.records import Exit
 
 _SIGNALLED = {"Killed": 137, "Terminated": 143, "Out Of Memory": 137}
 _EXITED = re.compile(r"Exited with exit code (\d+)")
@@ -24,70 +18,17 @@ _CAUSES = {
 }
 
 
-@attrs.frozen
-class Evidence:
-    """All that is known of a job.
-
-    Attributes:
-        ranks: How many there are.
-        image: What runs.
-        exits: Exit records by rank.
-        began: When programs began, of ranks without a record.
-        outputs: What ranks wrote to ``$COLONIES_OUTPUT``.
-        complaints: The last words of Apptainer, of ranks that it could not start.
-        srun: What srun said, by rank; whole only once there is *done*.
-        done: The record of the batch script.
-        slurm: What Slurm says, None where it was not asked.
-        waited: How long ago Slurm was first seen to say that the job has ended.
-    """
-
-    ranks: int
-    image: str = ""
-    exits: Mapping[int, Exit] = attrs.field(factory=dict)
-    began: Mapping[int, datetime] = attrs.field(factory=dict)
-    outputs: Mapping[int, str] = attrs.field(factory=dict)
-    complaints: Mapping[int, str] = attrs.field(factory=dict)
-    srun: Mapping[int, str] = attrs.field(factory=dict)
-    done: Done | None = None
-    slurm: SlurmState | None = None
-    waited: timedelta = timedelta(0)
-
-    @property
-    def complete(self) -> bool:
-        """True where the records tell the end without Slurm: all there, and srun's words too if one tells a failure."""
-        if len(self.exits) < self.ranks:
-            return False
-        if self.done is None:
-            return all(record.code == 0 and not record.cause for record in self.exits.values())
-        return self.done.reason == "ended"
-
-    def settled(self, now: datetime) -> bool:
-        """True once records that are still missing will not come."""
-        if self.complete or (self.done is not None and self.done.reason in ("cancelled", "expired")):
-            return True
-        if self.done is None or self.done.reason == "signalled":
-            ended = self.slurm is not None and self.slurm.ended
-            return ended and (self.slurm_failure is not None or self.waited > SETTLE)
-        explained = all(rank in self.exits or rank in self.srun for rank in range(self.ranks))
-        return explained or (self.done.ended is not None and now - self.done.ended > SETTLE)
-
-    @property
-    def slurm_failure(self) -> FailureClass | None:
-        """The class that Slurm's state proves."""
-        return self.slurm.failure if self.slurm else None
-
-
 def judge(evidence: Evidence, native_id: str, now: datetime) -> JobStatus:
     """Return the status that *evidence* proves."""
     if not evidence.settled(now):
-        return _live(evidence, native_id)
+        return _live(evidence, native_id, now)
     ranks = tuple(_ended_rank(evidence, rank) for rank in range(evidence.ranks))
     state = _ended_state(evidence, ranks)
     return JobStatus(state, ranks, _failure(evidence), _reason(evidence), native_id)
 
 
-def _live(evidence: Evidence, native_id: str) -> JobStatus:
-    ranks = tuple(_live_rank(evidence, rank) for rank in range(evidence.ranks))
+def _live(evidence: Evidence, native_id: str, now: datetime) -> JobStatus:
+    ranks = tuple(_live_rank(evidence, rank, now) for rank in range(evidence.ranks))
     state = job_state(ranks, evidence.ranks)
     slurm = evidence.slurm
     if state.ended:
@@ -97,10 +38,11 @@ def _live(evidence: Evidence, native_id: str) -> JobStatus:
     return JobStatus(state, ranks, slurm.failure, slurm.words(), native_id)
 
 
-def _live_rank(evidence: Evidence, rank: int) -> RankStatus:
-    if rank in evidence.exits:
+def _live_rank(evidence: Evidence, rank: int, now: datetime) -> RankStatus:
+    record = evidence.exits.get(rank)
+    if record is not None and not evidence.awaits_reason(record, now):
         return _recorded(evidence, rank)
-    began = evidence.began.get(rank)
+    began = record.began if record else evidence.began.get(rank)
     state = JobState.RUNNING if began else JobState.PENDING
     return RankStatus(rank, state, image_id=evidence.image, started=began)
 
@@ -132,7 +74,7 @@ def _rank_failure(evidence: Evidence, rank: int, record: Exit) -> FailureClass |
     if record.cause == "unstarted" and "executable file not found" in evidence.complaints.get(rank, ""):
         return FailureClass.INVALID_SPEC
     if record.cause:
-        return _CAUSES[record.cause]
+        return _CAUSES.get(record.cause)
     if record.code == 137 and evidence.srun.get(rank) == "Out Of Memory":
         return FailureClass.OOM
     return None
@@ -142,7 +84,7 @@ def _unrecorded(evidence: Evidence, rank: int) -> RankStatus:
     """Return the status of a rank that was ended so hard that it left no record, or that never began."""
     words = evidence.srun.get(rank, "")
     code = _code(words)
-    cancelled = evidence.slurm_failure is FailureClass.CANCELLED
+    cancelled = _job_failure(evidence) is FailureClass.CANCELLED
     untouched = evidence.done is not None and evidence.done.reason == "cancelled"
     state = JobState.CANCELLED if code is None and (cancelled or untouched) else JobState.FAILED
     return RankStatus(
@@ -164,11 +106,17 @@ def _code(words: str) -> int | None:
 
 
 def _ended_state(evidence: Evidence, ranks: tuple[RankStatus, ...]) -> JobState:
-    if evidence.slurm_failure is FailureClass.CANCELLED:
+    failure = _job_failure(evidence)
+    if failure is FailureClass.CANCELLED:
         return JobState.CANCELLED
     state = job_state(ranks, evidence.ranks)
     # Ranks that said 0 to a TERM of Slurm's have not done what they were to do.
-    return JobState.FAILED if state is JobState.SUCCEEDED and evidence.slurm_failure else state
+    return JobState.FAILED if state is JobState.SUCCEEDED and failure else state
+
+
+def _job_failure(evidence: Evidence) -> FailureClass | None:
+    """Return the class of what Slurm did to the job as a whole. What follows a requeue, a scancel too, is not the job's end."""
+    return FailureClass.EVICTED if evidence.requeued else evidence.slurm_failure
 
 
 def _failure(evidence: Evidence) -> FailureClass | None:
@@ -177,8 +125,9 @@ def _failure(evidence: Evidence) -> FailureClass | None:
     reason = evidence.done.reason if evidence.done else ""
     if reason in _NOTHING_RAN:
         return _NOTHING_RAN[reason]
-    if evidence.slurm_failure is not None or reason == "ended":
-        return evidence.slurm_failure
+    failure = _job_failure(evidence)
+    if failure is not None or reason == "ended" or evidence.recorded:
+        return failure
     return FailureClass.UNKNOWN if evidence.exits or evidence.began else FailureClass.NEVER_STARTED
 
 
@@ -188,6 +137,8 @@ def _reason(evidence: Evidence) -> str:
         return ""
     if evidence.done is not None and evidence.done.reason == "cancelled":
         return "it was cancelled before it ran"
+    if evidence.requeued:
+        return "Slurm put the job back into its queue; a job runs once, so that was its end"
     missing = [str(rank) for rank in range(evidence.ranks) if rank not in evidence.exits]
     if evidence.done is not None and evidence.done.reason == "expired":
         return "it came to its turn after the end of its lifetime, and did not run"

@@ -1,6 +1,6 @@
 """Several ranks: who they are, how they meet, and whose failure it was."""
 
-from container_executor.models import MASTER_PORT, JobState, JobStatus
+from container_executor.models import JobState, JobStatus
 from container_executor.testing.bench import Bench, joined, shell, wait_for
 from container_executor.testing.cases.base import Cases
 from container_executor.testing.features import needs
@@ -20,17 +20,17 @@ fi
 class RankCases(Cases):
     @needs("ranks")
     def test_each_rank_knows_who_it_is(self, bench: Bench) -> None:
-        job = bench.job('echo "$RANK $WORLD_SIZE $LOCAL_RANK $NODE_RANK $MASTER_PORT $COLONIES_PROCESS_ID"', **_FOUR)
+        job = bench.job('echo "$MASTER_PORT $RANK $WORLD_SIZE $LOCAL_RANK $NODE_RANK $COLONIES_PROCESS_ID"', **_FOUR)
         handle = bench.submit(job)
         assert handle.ranks == 4
 
         lines = [line for chunk in bench.follow(handle) for line in chunk.lines]
 
-        expected = {
-            rank: f"{rank} 4 {rank % 2} {rank // 2} {MASTER_PORT} {job.mark.process_id}".encode() for rank in range(4)
-        }
+        port, _, _ = lines[0].data.decode().partition(" ")
+        expected = {rank: f"{port} {rank} 4 {rank % 2} {rank // 2} {job.mark.process_id}".encode() for rank in range(4)}
         assert len(lines) == 4
         assert {line.rank: line.data for line in lines} == expected
+        assert 1024 <= int(port) < 65536
 
     @needs("ranks")
     def test_a_job_succeeded_when_every_rank_did(self, bench: Bench) -> None:
