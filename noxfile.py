@@ -14,10 +14,12 @@ nox.options.sessions = ["lint", "typing", "tests", "wheel"]
 
 ROOT = Path(__file__).parent
 ENGINES = ROOT / "tests" / "engines"
-PATHS = ("container_executor", "backends", "tests", "benchmarks", "examples", "noxfile.py")
+PATHS = ("container_executor", "backends", "tests", "benchmarks", "examples", "conftest.py", "noxfile.py")
 TOOLS = ("codespell", "import-linter>=2.1", "ruff>=0.8")
-TYPES = ("hypothesis>=6.115", "mypy>=1.13", "nox>=2024.10", "pyright[nodejs]>=1.1.390", "types-docker")
-TESTS = ("coverage[toml]>=7.6", "hypothesis>=6.115")
+TYPES = ("hypothesis>=6.115", "mypy>=1.13", "nox>=2024.10", "pyright[nodejs]>=1.1.390", "pytest>=9", "types-docker")
+TESTS = ("hypothesis>=6.115", "pytest>=9", "pytest-cov>=6", "pytest-xdist>=3.6")
+AT_ONCE = 4
+"""Test processes: tests wait for engines, servers and clocks more than they work."""
 
 
 @nox.session
@@ -41,13 +43,12 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests that can run here; what needs an engine that is not up is skipped, unless CE_REQUIRE_ENGINES names it."""
-    session.install(*TESTS, "-e", ".[all,testing]")
+    session.install(*TESTS, "-e", ".[all,testing]", "-e", "examples/backend")
     for line in _engines_missing():
         session.log(line)
-    session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or ["-q"]))
-    session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report", "--format=total", silent=False)
+    together = ("-n", str(AT_ONCE), "--dist", "loadgroup", "--cov", "--cov-report=")
+    session.run("pytest", "-q", "--durations=25", *together, *session.posargs)
+    session.run("coverage", "report", "--format=total")
 
 
 @nox.session
@@ -68,7 +69,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """The long sizes of the fault tests: hours."""
-    session.install(*TESTS, "-e", ".[all,testing]")
+    session.install(*TESTS, "-e", ".[all,testing]", "-e", "examples/backend")
     session.run("pytest", "-m", "soak", *session.posargs, env={"CE_SOAK": "1"})
 
 

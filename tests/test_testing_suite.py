@@ -16,6 +16,9 @@ PATHS = [ROOT, ROOT / "examples" / "backend", ROOT / "backends" / "process"]
 AT_ONCE = 8
 """The cases wait more than they work."""
 
+TOO_LONG = 180
+"""Seconds after which a case is ended, with the stack of each of its threads printed."""
+
 for path in map(str, PATHS):
     if path not in sys.path:
         sys.path.append(path)
@@ -37,10 +40,11 @@ def rig_of(mutant: str) -> str:
 def run(wanted: list[str], report: Path) -> dict[tuple[str, str], set[str]]:
     """Run cases of ``tests/mutants/run.py`` and return how each ended: passed, failed, error or skipped."""
     module = ROOT / "tests" / "mutants" / "run.py"
-    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    argv = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", f"--junit-xml={report}"]
+    argv += ["-o", f"faulthandler_timeout={TOO_LONG}", "-o", "faulthandler_exit_on_timeout=true"]
     argv += [f"--basetemp={report.with_suffix('')}", *(f"{module}::{name}" for name in wanted)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
-    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1), done.stdout + done.stderr
     ends: dict[tuple[str, str], set[str]] = {}
     for case in ET.parse(report).iter("testcase"):
