@@ -1,0 +1,150 @@
+"""Checksums of files, and a cache of them, so that what has not changed is not read again."""
+
+import hashlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from container_executor.cfs.errors import ChangingError
+from container_executor.cfs.scan import LocalFile, Stamp
+from container_executor.cfs.tree import Tree
+
+log = structlog.get_logger(__name__)
+
+SETTLED = 2.0
+"""Seconds since the last change after which a checksum is remembered: two changes within a tick of the disk's clock look like one."""
+KEPT = 90
+"""Days that the checksum of a file is kept after it was last asked for."""
+PIECE = 2**20
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS hashes (
+    device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, checksum TEXT NOT NULL, day INTEGER NOT NULL,
+    PRIMARY KEY (device, inode)
+) STRICT, WITHOUT ROWID
+"""
+
+
+class Hashes:
+    """Checksums of files by what the file system says of them; may be used from several threads.
+
+    A cache that cannot be used costs time, never correctness: it is done without.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """Open, or make, the cache in the file *path*; None keeps it in memory."""
+        self._lock = threading.Lock()
+        self._fresh: dict[tuple[int, int], tuple[Stamp, str]] = {}
+        self._day = int(time.time() / 86_400)
+        self._database = _open(path, self._day)
+
+    def get(self, stamp: Stamp) -> str:
+        """Return the checksum of the file that had this stamp when it was hashed, or ""."""
+        with self._lock:
+            known = self._fresh.get((stamp.device, stamp.inode))
+            if known is not None:
+                return known[1] if known[0] == stamp else ""
+            row = self._ask(stamp) if self._database is not None else None
+        return row[3] if row and row[:3] == (stamp.size, stamp.mtime_ns, stamp.ctime_ns) else ""
+
+    def _ask(self, stamp: Stamp) -> tuple[int, int, int, str] | None:
+        query = "SELECT size, mtime, ctime, checksum FROM hashes WHERE device = ? AND inode = ?"
+        try:
+            found: tuple[int, int, int, str] | None = (
+                self._database.execute(query, (_signed(stamp.device), _signed(stamp.inode))).fetchone()
+                if self._database is not None
+                else None
+            )
+        except sqlite3.Error:
+            return None
+        return found
+
+    def put(self, stamp: Stamp, checksum: str, *, looked: float) -> None:
+        """Remember a checksum.
+
+        Args:
+            stamp: What the file was before and after it was read.
+            checksum: SHA-256, lowercase hex.
+            looked: When it was first read, in seconds since 1970: a file that had changed a moment before is not remembered.
+        """
+        if looked - max(stamp.mtime_ns, stamp.ctime_ns) / 1e9 >= SETTLED:
+            self.learn(stamp, checksum)
+
+    def learn(self, stamp: Stamp, checksum: str) -> None:
+        """Remember the checksum of a file that we wrote ourselves."""
+        with self._lock:
+            self._fresh[stamp.device, stamp.inode] = (stamp, checksum)
+
+    def save(self) -> None:
+        """Write what was learnt to the disk."""
+        with self._lock:
+            rows = [
+                (*map(_signed, key), stamp.size, stamp.mtime_ns, stamp.ctime_ns, checksum, self._day)
+                for key, (stamp, checksum) in self._fresh.items()
+            ]
+            if self._database is None or not rows:
+                return
+            try:
+                with self._database:
+                    self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                self._fresh.clear()
+            except sqlite3.Error as error:
+                log.warning("checksums are not remembered", error=str(error))
+
+    def close(self) -> None:
+        """Save, and close the file."""
+        self.save()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def _signed(number: int) -> int:
+    """Return *number* as SQLite keeps integers: inodes may use all 64 bits."""
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _open(path: Path | None, day: int) -> sqlite3.Connection | None:
+    try:
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database = sqlite3.connect(path or ":memory:", check_same_thread=False, timeout=5)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=OFF")  # a lost cache is made again
+        with database:
+            database.execute(_SCHEMA)
+            database.execute("DELETE FROM hashes WHERE day < ?", [day - KEPT])
+    except (sqlite3.Error, OSError) as error:
+        log.warning("checksums are not remembered", error=str(error))
+        return None
+    return database
+
+
+def checksum_of(tree: Tree, file: LocalFile, hashes: Hashes, stopped: Callable[[], bool] = lambda: False) -> str:
+    """Return the checksum of a file, from the cache where it has not changed.
+
+    Raises:
+        ChangingError: It was written to, or removed, meanwhile, or we were stopped.
+        PathError: It is no regular file any more.
+        DiskError: It cannot be read.
+    """
+    if known := hashes.get(file.stamp):
+        return known
+    looked, digest = time.time(), hashlib.sha256()
+    buffer = bytearray(min(PIECE, max(1, file.size + 1)))
+    try:
+        with tree.reading(file.path) as descriptor:
+            while (count := os.readv(descriptor, [buffer])) and not stopped():
+                digest.update(memoryview(buffer)[:count])
+            after = Stamp.of(os.fstat(descriptor))
+    except FileNotFoundError:
+        raise ChangingError(f"{tree.path / file.path}: was removed while it was read") from None
+    if after != file.stamp or stopped():
+        raise ChangingError(f"{tree.path / file.path}: was written to while it was read")
+    hashes.put(after, digest.hexdigest(), looked=looked)
+    return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""What a label holds, and all labels below it."""
+
+from collections.abc import Collection, Sequence
+
+import attrs
+
+from container_executor.cfs.each import each
+from container_executor.cfs.names import MARKER, join_label, parts_below, why_refused
+from container_executor.client import Client
+
+
+@attrs.frozen
+class RemoteFile:
+    """The current revision of a file under a label.
+
+    Attributes:
+        path: Below the root label, with "/" between its parts.
+        size: Bytes.
+        checksum: SHA-256 of its content, lowercase hex.
+        object: Key of its content in the object store; nothing is there for an empty file.
+    """
+
+    path: str
+    size: int
+    checksum: str
+    object: str
+
+
+@attrs.frozen
+class Refused:
+    """A record that cannot become a file here, and why."""
+
+    label: str
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"the record {self.name[:80]!r} under the label {self.label[:80]!r} cannot be a file here: {self.reason}"
+
+
+@attrs.frozen
+class Remote:
+    """What a label and those below it hold.
+
+    Attributes:
+        files: By path.
+        refused: Records that cannot become files.
+    """
+
+    files: dict[str, RemoteFile]
+    refused: tuple[Refused, ...] = ()
+
+
+async def labels_below(client: Client, root: str) -> list[str]:
+    """Return the root label, if it holds files, and those below it, whatever characters they have.
+
+    The server's own answer for "a label and below" is empty where the label itself holds no file, and takes "_" and "%" for any
+    character; so all that begin alike are asked for, and compared here.
+    """
+    # A backslash in the pattern would quote the character after it (SQL LIKE).
+    prefix = "" if root == "/" or "\\" in root else root
+    return sorted(label.name for label in await client.labels(prefix) if parts_below(label.name, root) is not None)
+
+
+async def list_remote(client: Client, root: str, without: Collection[str] = ()) -> Remote:
+    """List a label and all below it.
+
+    Args:
+        client: The server.
+        root: The label, in its one form.
+        without: Paths below the root that are left out with all below them.
+    """
+    files: dict[str, RemoteFile] = {}
+    refused: list[Refused] = []
+
+    async def one(label: str) -> None:
+        parts = parts_below(label, root) or ()
+        if not _left_out(parts, without):
+            await _list(client, label, parts, files, refused)
+
+    await each(await labels_below(client, root), one)
+    return Remote(files, tuple(refused))
+
+
+def _left_out(parts: Sequence[str], without: Collection[str]) -> bool:
+    return any("/".join(parts[:count]) in without for count in range(1, len(parts) + 1))
+
+
+async def _list(
+    client: Client, label: str, parts: tuple[str, ...], files: dict[str, RemoteFile], refused: list[Refused]
+) -> None:
+    for entry in await client.files(label):
+        if entry.name == MARKER:
+            continue
+        reasons = [reason for part in (*parts, entry.name) if (reason := why_refused(part))]
+        if reasons:
+            refused.append(Refused(label, entry.name, reasons[0]))
+        else:
+            path = "/".join((*parts, entry.name))
+            files[path] = RemoteFile(path, entry.size, entry.checksum, entry.object)
+
+
+def label_of(root: str, path: str) -> tuple[str, str]:
+    """Return label and name of the file at *path* below the root label."""
+    *below, name = path.split("/")
+    return join_label(root, *below), name

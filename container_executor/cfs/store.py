@@ -1,0 +1,247 @@
+"""The object store that holds the contents: S3 or a local folder, by short blocking calls that threads make.
+
+Its calls are the synchronous ones of obstore: they need no event loop, so an interpreter that exits never meets one of their
+callbacks. Memory is bounded by the caller, who never has more than :data:`~container_executor.cfs.transfer.IN_MEMORY` under way.
+"""
+
+import http
+import re
+import secrets
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import LocalStore, S3Store
+
+from container_executor.cfs.errors import (
+    DiskError,
+    ObjectMissingError,
+    StoreDeniedError,
+    StoreError,
+    StoreUnavailableError,
+)
+from container_executor.errors import SettingsError
+from container_executor.settings import Settings, StoreKind
+
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig  # a stub: it is not there at run time
+
+PART = 8 * 2**20
+"""Bytes of one part of a large object."""
+MOST_PARTS = 9_000
+"""Parts of one object; S3 takes 10,000 (S3 user guide, multipart upload limits)."""
+PARTS_AT_ONCE = 3
+CHUNK = 2**20
+PREFIX = 16
+_SILENCE = timedelta(seconds=30)
+_CONNECT = timedelta(seconds=5)
+_RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
+_STATUS = re.compile(r"status code: (\d+)[^:]*: (?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
+_TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
+
+
+@attrs.frozen
+class Place:
+    """Where a store says it is, as file records keep it. Readers use their own settings; it is for people."""
+
+    server: str = ""
+    bucket: str = ""
+    region: str = ""
+    tls: bool = False
+
+
+@attrs.frozen(eq=False)
+class Store:
+    """An object store. Every call blocks, and raises :class:`StoreError` or :class:`DiskError` only.
+
+    Attributes:
+        name: What messages call it.
+        place: What file records say of it.
+        prefix: Begins the keys of our own objects, so that others' can be told apart; hex digits.
+        verify: Whether certificates are checked.
+    """
+
+    name: str
+    place: Place
+    prefix: str
+    _inner: Any
+    verify: bool = True
+
+    def new_key(self) -> str:
+        """Return a key that no object has: 64 hex digits, as the official client makes them."""
+        return self.prefix + secrets.token_hex(32)[len(self.prefix) :]
+
+    def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
+        """Store an object in one piece."""
+        self._making_bucket(lambda: obstore.put(self._inner, key, data, use_multipart=False))
+
+    @contextmanager
+    def writing(self, key: str, size: int) -> Iterator[Any]:
+        """Yield a writer of a large object of about *size* bytes; the object is there once the block has ended well."""
+        part = max(PART, -(-size // MOST_PARTS))
+        with self._told():
+            # The writer has no way to abort. What is never closed never becomes an object; the store's own rules end its parts.
+            writer: Any = self._making_bucket(
+                lambda: obstore.open_writer(self._inner, key, buffer_size=part, max_concurrency=PARTS_AT_ONCE)
+            )
+            yield writer
+            writer.close()
+
+    def size(self, key: str) -> int:
+        """Return the size of an object in bytes."""
+        with self._told():
+            return int(obstore.head(self._inner, key)["size"])
+
+    def read(self, key: str) -> Iterator[memoryview]:
+        """Yield the content of an object piece by piece."""
+        with self._told():
+            for piece in obstore.get(self._inner, key).stream(min_chunk_size=CHUNK):
+                yield memoryview(piece)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; one that is not there is fine."""
+        with self._told():
+            for start in range(0, len(keys), 1000):
+                try:
+                    obstore.delete(self._inner, list(keys[start : start + 1000]))
+                except FileNotFoundError:  # a local folder says so; the others of the piece may be left
+                    self._delete_one_by_one(keys[start : start + 1000])
+
+    def _delete_one_by_one(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            try:
+                obstore.delete(self._inner, key)
+            except FileNotFoundError:
+                continue
+
+    def listing(self) -> Iterator[tuple[str, int, float]]:
+        """Yield key, size in bytes and time of storing, in seconds since 1970, of our own objects."""
+        with self._told():
+            for batch in obstore.list(self._inner):
+                for item in batch:
+                    if item["path"].startswith(self.prefix):
+                        yield item["path"], int(item["size"]), item["last_modified"].timestamp()
+
+    def check(self) -> None:
+        """Do nothing if the store answers and lets us in; make its bucket where that is missing."""
+        try:
+            self.size(self.prefix.ljust(64, "0"))
+        except ObjectMissingError as error:
+            if "NoSuchBucket" in str(error):
+                self._make_bucket()
+
+    def _making_bucket(self, call: Any) -> Any:
+        with self._told():
+            try:
+                return call()
+            except FileNotFoundError as error:
+                if "NoSuchBucket" not in str(error):
+                    raise
+            self._make_bucket()
+            return call()
+
+    def _make_bucket(self) -> None:
+        """Make the bucket: obstore has no call for it, but signs one."""
+        url = obstore.sign(self._inner, "PUT", "", timedelta(minutes=1))
+        context = ssl.create_default_context() if self.verify else ssl._create_unverified_context()  # noqa: S323, SLF001
+        request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310
+                return
+        except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.CONFLICT:  # somebody made it meanwhile
+                return
+            raise StoreDeniedError(
+                f"{self.name}: the bucket is missing and cannot be made ({error.code}); make it"
+            ) from None
+        except OSError as error:
+            raise StoreUnavailableError(f"{self.name} does not answer: {error}") from None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise _translated(self.name, error) from error
+
+
+def _translated(name: str, error: Exception) -> StoreError | DiskError:
+    text = str(error).partition("Debug source")[0].strip()
+    code = _STATUS.search(text)
+    said = " ".join(part for part in (code.groups() if code else ()) if part) or _short(text)
+    if isinstance(error, FileNotFoundError):
+        return ObjectMissingError(f"{name} does not have the object ({said})")
+    if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+        return StoreDeniedError(f"{name} refused us ({said}); check its keys and their rights in [cfs]")
+    if "No space left" in text or "os error 28" in text or "Quota exceeded" in text:
+        return DiskError(f"{name} is full; free space there", full=True)
+    if code and (
+        code[1] == "507" or code[2] in ("XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
+    ):
+        return DiskError(f"{name} is full ({said}); free space there", full=True)
+    return StoreUnavailableError(f"{name} does not answer, or failed ({said})")
+
+
+def _short(text: str) -> str:
+    return " ".join(text.split())[:300]
+
+
+def open_store(settings: Settings) -> Store:
+    """Return the store that the site set.
+
+    Raises:
+        SettingsError: None is set, or it cannot be used.
+    """
+    prefix = sha256(settings.server.colony.encode()).hexdigest()[:PREFIX]
+    if settings.cfs.store is StoreKind.FOLDER:
+        settings.require("cfs.folder")
+        return folder_store(settings.cfs.folder or Path(), prefix)
+    settings.require("cfs.endpoint", "cfs.bucket", "cfs.access_key", "cfs.secret_key")
+    return _s3(settings, prefix)
+
+
+def folder_store(folder: Path, prefix: str = "") -> Store:
+    """Return a store in a folder, which is made if it is missing.
+
+    Raises:
+        SettingsError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(f"cfs.folder: {folder}: {error.strerror}") from None
+    return Store(f"the file store {folder}", Place(), prefix, LocalStore(folder))
+
+
+def _s3(settings: Settings, prefix: str) -> Store:
+    cfs = settings.cfs
+    scheme, found, host = cfs.endpoint.rstrip("/").rpartition("://")
+    tls = scheme == "https" if found else cfs.tls
+    verify = not cfs.skip_verify
+    inner = S3Store(
+        cfs.bucket,
+        endpoint=f"{'https' if tls else 'http'}://{host}",
+        region=cfs.region or "us-east-1",
+        access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
+        secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
+        virtual_hosted_style_request=False,
+        client_options={
+            "allow_http": not tls,
+            "allow_invalid_certificates": not verify,
+            "timeout": _TOTAL,
+            "read_timeout": _SILENCE,
+            "connect_timeout": _CONNECT,
+        },
+        retry_config=_RETRY,
+    )
+    place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
+    return Store(f"the file store {host}/{cfs.bucket}", place, prefix, inner, verify)

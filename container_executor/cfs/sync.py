@@ -1,0 +1,242 @@
+"""Synchronises a directory with a label: looks at both sides, plans, moves what differs, records what was stored.
+
+What is done is not done again: a run that was cut short goes on where it was when it is started anew, because every file that
+came down is there whole, and every one that went up has its record.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.to_thread
+import attrs
+import structlog
+
+from container_executor.cfs.each import AT_ONCE, each
+from container_executor.cfs.errors import (
+    CfsError,
+    ChangingError,
+    PathError,
+    StoreUnavailableError,
+    SyncError,
+    UnrecordedError,
+)
+from container_executor.cfs.hashes import Hashes, checksum_of
+from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
+from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
+from container_executor.cfs.scan import Listing, LocalFile, scan
+from container_executor.cfs.store import Store
+from container_executor.cfs.transfer import Budget, Mover, Sent
+from container_executor.cfs.tree import Tree
+from container_executor.client import (
+    BadCallError,
+    Client,
+    FileRecord,
+    NoAnswerError,
+    NotFoundError,
+    ProtocolError,
+    ServerFaultError,
+    UnsendableError,
+)
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds for which a store or a server that does not answer is asked again."""
+_PAUSE, _PAUSE_LIMIT = 0.5, 5.0
+
+
+def _workers() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(AT_ONCE)
+
+
+@attrs.define(eq=False)
+class Progress:
+    """How far a synchronisation is: files and bytes. Threads count too."""
+
+    total_files: int = 0
+    total_bytes: int = 0
+    files: int = 0
+    bytes: int = 0
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
+
+    def moved(self, count: int) -> None:
+        """Count bytes."""
+        with self._lock:
+            self.bytes += count
+
+
+@attrs.frozen(eq=False)
+class Syncer:
+    """Synchronises directories. One serves many, at the same time too: it bounds what all of them do at once.
+
+    Attributes:
+        client: The server that keeps the records.
+        store: Where the contents are kept.
+        hashes: Checksums that are known.
+        patience: Seconds for which a store or server that does not answer is asked again.
+        files_at_once: Files that are on their way at once.
+        threads: Bounds the threads.
+        budget: Bounds the memory.
+    """
+
+    client: Client
+    store: Store
+    hashes: Hashes
+    patience: float = PATIENCE
+    files_at_once: int = AT_ONCE
+    threads: anyio.CapacityLimiter = attrs.field(factory=_workers)
+    budget: Budget = attrs.field(factory=Budget)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    async def plan(
+        self, tree: Tree, label: str, policy: Policy, *, without: Collection[str] = (), sides: Side = Side.ALL
+    ) -> Plan:
+        """Look at both sides and return what a synchronisation would do. Nothing is changed.
+
+        Args:
+            tree: The directory; one that is not there is empty.
+            label: The label, in its one form.
+            policy: Which way files go that differ.
+            without: Paths below both that are left out.
+            sides: What may be done at all.
+        """
+        remote = await self.again(lambda: list_remote(self.client, label, without))
+        return await self.compare(tree, remote, policy, without=without, sides=sides)
+
+    async def compare(
+        self, tree: Tree, remote: Remote, policy: Policy, *, without: Collection[str] = (), sides: Side = Side.ALL
+    ) -> Plan:
+        """Return what it takes to bring a directory and files that are known together."""
+        local = await self._in_thread(scan, tree, without)
+        return make_plan(await self.hashed(tree, local, remote), remote, policy, sides)
+
+    async def hashed(self, tree: Tree, local: Listing, remote: Remote) -> Listing:
+        """Return the listing with the checksums that a comparison needs."""
+        known = await self._in_thread(self._from_cache, local, remote)
+        files = {**local.files, **{file.path: file for file in known}}
+        wanted = [file for file in known if not file.checksum]
+
+        async def one(file: LocalFile) -> None:
+            try:
+                checksum = await self._stoppable(partial(checksum_of, tree, file, self.hashes))
+            except (ChangingError, PathError):  # it differs, whatever it will be
+                return
+            files[file.path] = attrs.evolve(file, checksum=checksum)
+
+        await each(wanted, one, at_once=self.files_at_once)
+        return attrs.evolve(local, files=files)
+
+    def _from_cache(self, local: Listing, remote: Remote) -> list[LocalFile]:
+        return [attrs.evolve(file, checksum=self.hashes.get(file.stamp)) for file in to_hash(local, remote)]
+
+    async def _stoppable(self, work: Callable[..., T]) -> T:
+        """Run *work* in a thread, which is told to stop when we are cancelled."""
+        stop = threading.Event()
+        try:
+            return await self._in_thread(work, stop.is_set)
+        finally:
+            stop.set()
+
+    # --- doing --------------------------------------------------------------------------------------------------------
+
+    async def apply(self, plan: Plan, tree: Tree, label: str, progress: Progress | None = None) -> None:
+        """Do what a plan says. One file that cannot be moved stops no other; a store that is down stops all.
+
+        Raises:
+            SyncError: Some files could not be moved; all others were.
+            CfsError: The store, the server or the disk ended it.
+        """
+        progress = progress or Progress()
+        progress.total_files = len(plan.to_upload) + len(plan.to_download)
+        progress.total_bytes = plan.bytes
+        failures: list[CfsError] = []
+        stop = threading.Event()
+        mover = Mover(self.store, tree, self.hashes, progress.moved, self.budget, stop)
+
+        async def guarded(work: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await work()
+                progress.files += 1
+            except CfsError as error:
+                if not error.one_file:
+                    raise
+                failures.append(error)
+
+        jobs = [partial(self._up, mover, file, label) for file in plan.to_upload]
+        jobs += [partial(self._down, mover, file) for file in plan.to_download]
+        try:
+            await each(jobs, guarded, at_once=self.files_at_once)
+        finally:
+            stop.set()
+            self.hashes.save()
+        if failures:
+            raise SyncError(failures)
+
+    async def _down(self, mover: Mover, file: RemoteFile) -> None:
+        await self.again(lambda: self._in_thread(mover.fetch, file))
+
+    async def _up(self, mover: Mover, file: LocalFile, root: str) -> None:
+        sent = await self.again(lambda: self._in_thread(mover.send, file))
+        label, name = label_of(root, file.path)
+        try:
+            await self._record(self._describe(label, name, sent))
+        except (BadCallError, ServerFaultError, ProtocolError, UnsendableError, UnrecordedError) as error:
+            raise UnrecordedError(f"{label}/{name}: the server took no record of it: {error}") from error
+
+    def _describe(self, label: str, name: str, sent: Sent) -> FileRecord:
+        place = self.store.place
+        return FileRecord(
+            label=label, name=name, size=sent.size, checksum=sent.checksum, object=sent.object,
+            bucket=place.bucket, server=place.server, tls=place.tls, region=place.region,
+        )  # fmt: skip
+
+    async def _record(self, record: FileRecord) -> None:
+        """Add a record, and make sure that the server has exactly that."""
+        kept = await self.again(lambda: self._add(record))
+        if (kept.label, kept.name, kept.size, kept.checksum, kept.object) != (
+            record.label, record.name, record.size, record.checksum, record.object,
+        ):  # fmt: skip
+            raise UnrecordedError("it keeps something else than what it was sent")
+
+    async def _add(self, record: FileRecord) -> FileRecord:
+        """Add a record; where the answer was lost, look whether it arrived."""
+        try:
+            return await self.client.add_file(record)
+        except NoAnswerError:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(self.patience):
+                if (found := await self._recorded(record)) is not None:
+                    return found
+            raise
+
+    async def _recorded(self, record: FileRecord) -> FileRecord | None:
+        try:
+            revisions = await self.again(lambda: self.client.revisions(record.label, record.name))
+        except NotFoundError:
+            return None
+        return next((found for found in revisions if found.object == record.object), None)
+
+    # --- how ----------------------------------------------------------------------------------------------------------
+
+    async def again(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what *call* returns, asked again for a while where nobody answers."""
+        deadline, pause = anyio.current_time() + self.patience, _PAUSE
+        while True:
+            try:
+                return await call()
+            except (StoreUnavailableError, NoAnswerError) as error:
+                if anyio.current_time() + pause > deadline:
+                    raise
+                log.warning("asked again", error=str(error))
+            await anyio.sleep(pause)
+            pause = min(_PAUSE_LIMIT, pause * 2)
+
+    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        return await anyio.to_thread.run_sync(
+            partial(function, *arguments), abandon_on_cancel=True, limiter=self.threads
+        )

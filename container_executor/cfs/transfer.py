@@ -1,0 +1,218 @@
+"""Moves the content of one file: from a directory to the store, or back, verified on the way. Blocking; threads call it.
+
+An upload is hashed as it is read, and is only good if the file was the same before and after. A download is written under another
+name, and takes its own only once its size and checksum are those of the record: a file is there whole or not at all.
+"""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+
+from container_executor.cfs.errors import CfsError, ChangingError, ContentError, ObjectMissingError
+from container_executor.cfs.hashes import Hashes
+from container_executor.cfs.remote import RemoteFile
+from container_executor.cfs.scan import LocalFile, Stamp
+from container_executor.cfs.store import PART, PARTS_AT_ONCE, Store
+from container_executor.cfs.tree import Tree
+
+IN_MEMORY = 32 * 2**20
+"""Bytes of content that are in memory at once, however many files are under way."""
+WHOLE = PART
+"""A file of at most so many bytes is stored in one piece."""
+LARGE = PART * (PARTS_AT_ONCE + 1)
+TRIES = 3
+
+
+class StoppedError(CfsError):
+    """We were told to stop."""
+
+
+class Budget:
+    """Memory that several threads share."""
+
+    def __init__(self, size: int = IN_MEMORY) -> None:
+        self._size = size
+        self._free = size
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, size: int) -> Iterator[None]:
+        """Hold *size* bytes, waiting for others; more than there is counts as all of it."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+@attrs.frozen
+class Sent:
+    """Content that has been stored."""
+
+    size: int
+    checksum: str
+    object: str
+    stamp: Stamp
+
+
+@attrs.frozen(eq=False)
+class Mover:
+    """Moves contents between one directory and the store.
+
+    Attributes:
+        store: Where the contents are kept.
+        tree: The directory.
+        hashes: Learns the checksums of what was moved.
+        moved: Told the bytes of each piece that was moved.
+        budget: Bounds the memory of all movers together.
+        stop: Ends what is under way, before anything gets its final name.
+    """
+
+    store: Store
+    tree: Tree
+    hashes: Hashes
+    moved: Callable[[int], None] = lambda _count: None
+    budget: Budget = attrs.field(factory=Budget)
+    stop: threading.Event = attrs.field(factory=threading.Event)
+
+    # --- up -----------------------------------------------------------------------------------------------------------
+
+    def send(self, file: LocalFile) -> Sent:
+        """Store the content of a file as it is now.
+
+        Raises:
+            ChangingError: It was written to each time that it was read.
+            CfsError: It could not be read or stored.
+        """
+        for attempt in range(TRIES):
+            try:
+                return self._send_once(file)
+            except FileNotFoundError:
+                raise ChangingError(f"{self._name(file.path)}: was removed before it could be stored") from None
+            except ChangingError:
+                if attempt == TRIES - 1:
+                    raise
+        raise AssertionError
+
+    def _send_once(self, file: LocalFile) -> Sent:
+        with self.tree.reading(file.path) as descriptor:
+            before, looked = Stamp.of(os.fstat(descriptor)), time.time()
+            key = self.store.new_key()
+            if before.size <= WHOLE:
+                checksum = self._send_whole(descriptor, before.size, key)
+            else:
+                checksum = self._send_parts(descriptor, before.size, key)
+            if Stamp.of(os.fstat(descriptor)) != before:
+                self._forget(key)
+                raise ChangingError(f"{self._name(file.path)}: is being written to; it was not stored")
+        self.hashes.put(before, checksum, looked=looked)
+        # An empty file has no object: that is how the official client writes and reads them.
+        return Sent(before.size, checksum, key, before)
+
+    def _send_whole(self, descriptor: int, size: int, key: str) -> str:
+        with self.budget.taking(size):
+            data = bytearray(size + 1)
+            count = _fill(descriptor, memoryview(data))
+            content = memoryview(data)[:count]
+            if count != size:
+                raise ChangingError("a file changed its size while it was read")
+            self._check()
+            if size:
+                self.store.put(key, content)
+            self.moved(size)
+            return hashlib.sha256(content).hexdigest()
+
+    def _send_parts(self, descriptor: int, size: int, key: str) -> str:
+        digest, sent = hashlib.sha256(), 0
+        with self.budget.taking(LARGE), self.store.writing(key, size) as writer:
+            buffer = bytearray(2**20)
+            while count := os.readv(descriptor, [buffer]):
+                self._check()
+                piece = bytes(memoryview(buffer)[:count])
+                digest.update(piece)
+                writer.write(piece)
+                sent += count
+                self.moved(count)
+                if sent > size:
+                    raise ChangingError("a file grew while it was read")
+        if self.store.size(key) != sent or sent != size:
+            self._forget(key)
+            raise ChangingError("a file changed its size while it was read, or was not stored whole")
+        return digest.hexdigest()
+
+    def _forget(self, key: str) -> None:
+        """Delete an object that no record will name; one that stays is for the garbage collection."""
+        try:
+            self.store.delete([key])
+        except CfsError:
+            return
+
+    # --- down ---------------------------------------------------------------------------------------------------------
+
+    def fetch(self, file: RemoteFile) -> None:
+        """Put the content of a file into the directory, whole, or not at all.
+
+        Raises:
+            ContentError: What the store has is not what the record says, in any of several tries.
+            CfsError: It could not be fetched or written.
+        """
+        for attempt in range(TRIES):
+            try:
+                return self._fetch_once(file)
+            except FileNotFoundError:
+                raise ChangingError(f"{self._name(file.path)}: its directory was removed meanwhile") from None
+            except ObjectMissingError as error:
+                raise ContentError(
+                    f"{file.path}: the content is not in the store: {error}; put the file again"
+                ) from error
+            except ContentError:
+                if attempt == TRIES - 1:
+                    raise
+        return None
+
+    def _fetch_once(self, file: RemoteFile) -> None:
+        digest, size = hashlib.sha256(), 0
+        with self.tree.partial(file.path) as partial:
+            # An empty file has no object; it must not be asked for.
+            for piece in self.store.read(file.object) if file.size else ():
+                self._check()
+                size += len(piece)
+                digest.update(piece)
+                if size > file.size:
+                    break
+                partial.write(piece)
+                self.moved(len(piece))
+            if (size, digest.hexdigest()) != (file.size, file.checksum.lower()):
+                self.moved(-min(size, file.size))
+                raise ContentError(
+                    f"{file.path}: what the store has ({size} bytes, SHA-256 {digest.hexdigest()[:12]}...) is not what the "
+                    f"record says ({file.size} bytes, {file.checksum[:12]}...); put the file again"
+                )
+            self._check()
+            stamp = Stamp.of(partial.finish())
+        self.hashes.learn(stamp, digest.hexdigest())
+
+    def _check(self) -> None:
+        if self.stop.is_set():
+            raise StoppedError("stopped")
+
+    def _name(self, path: str) -> str:
+        return str(self.tree.path / path)
+
+
+def _fill(descriptor: int, view: memoryview) -> int:
+    """Read until *view* is full or the file ends; return the bytes read."""
+    count = 0
+    while count < len(view) and (got := os.readv(descriptor, [view[count:]])):
+        count += got
+    return count

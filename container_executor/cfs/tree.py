@@ -1,0 +1,164 @@
+"""A directory of a site, walked without ever following a symbolic link, so that nothing outside it is read or written.
+
+A job may leave anything in a directory of its own: links, FIFOs, devices, names of any kind. So each step below the base is
+an ``openat`` with ``O_NOFOLLOW``, and each operation opens its own descriptors.
+"""
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import attrs
+
+from container_executor.cfs.errors import DiskError, PathError
+from container_executor.cfs.names import PARTIAL
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: opening a FIFO, which may have taken the place of a file a moment ago, must not wait for a writer (open(2)).
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@attrs.frozen
+class Tree:
+    """A directory below a base that the site owns.
+
+    Attributes:
+        base: Trusted; it may itself be reached through links.
+        parts: The way from there to the directory; none of it may be a link.
+        owner: User and group id that everything made here is given; None leaves them ours.
+    """
+
+    base: Path
+    parts: tuple[str, ...] = ()
+    owner: tuple[int, int] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The directory as a path, for messages and for engines."""
+        return self.base.joinpath(*self.parts)
+
+    @contextmanager
+    def opened(self, below: Sequence[str] = (), *, create: bool = False) -> Iterator[int]:
+        """Yield a descriptor of the directory, or of one below it; *create* makes what is missing.
+
+        Raises:
+            PathError: A part of the way is a link or no directory.
+            DiskError: It cannot be opened or made.
+            FileNotFoundError: It is not there.
+        """
+        descriptor = self._open(below, create=create)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _open(self, below: Sequence[str], *, create: bool) -> int:
+        way = [*self.parts, *below]
+        with told(self.base):
+            descriptor = os.open(self.base, _DIRECTORY)
+        for depth, part in enumerate(way):
+            try:
+                inner = self._step(descriptor, part, self.base.joinpath(*way[: depth + 1]), create=create)
+            finally:
+                os.close(descriptor)
+            descriptor = inner
+        return descriptor
+
+    def _step(self, descriptor: int, part: str, path: Path, *, create: bool) -> int:
+        with told(path):
+            try:
+                return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            except FileNotFoundError:
+                if not create:
+                    raise
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=descriptor)
+            inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+            self.give(inner)
+            return inner
+
+    def give(self, descriptor: int) -> None:
+        """Give what a descriptor is open on to the owner."""
+        if self.owner is not None:
+            os.fchown(descriptor, *self.owner)
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[int]:
+        """Yield a descriptor of a regular file, by its path below the directory.
+
+        Raises:
+            PathError: It is a link, or no regular file.
+            DiskError: It cannot be read, or is not there any more.
+        """
+        *below, name = path.split("/")
+        with told(self.path / path), self.opened(below) as directory:
+            # A device must not even be opened: that alone may do something.
+            if not stat.S_ISREG(os.lstat(name, dir_fd=directory).st_mode):
+                raise PathError(f"{self.path / path}: no regular file any more")
+            descriptor = os.open(name, _READ, dir_fd=directory)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise PathError(f"{self.path / path}: no regular file any more")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def partial(self, path: str) -> Iterator["Partial"]:
+        """Yield a new file that takes the place of the one at *path* once it is finished, and never appears there before."""
+        *below, name = path.split("/")
+        with told(self.path / path), self.opened(below, create=True) as directory:
+            temporary = f"{PARTIAL}{secrets.token_hex(8)}"
+            descriptor = os.open(temporary, _WRITE, 0o644, dir_fd=directory)
+            try:
+                self.give(descriptor)
+                yield Partial(directory, descriptor, temporary, name)
+            finally:
+                os.close(descriptor)
+                with suppress(FileNotFoundError):
+                    os.unlink(temporary, dir_fd=directory)
+
+
+@attrs.frozen
+class Partial:
+    """A file that is being written under a temporary name."""
+
+    directory: int
+    descriptor: int
+    temporary: str
+    name: str
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of *data*."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self.descriptor, view) :]
+
+    def finish(self) -> os.stat_result:
+        """Put it on the disk, give it its name, and return what it then is."""
+        os.fsync(self.descriptor)
+        os.rename(self.temporary, self.name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        return os.fstat(self.descriptor)
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about *path* into an error that names it; absence stays FileNotFoundError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
+            raise PathError(
+                f"{path}: a link or a file where a directory, or a directory where a file, is expected"
+            ) from error
+        full = error.errno in _FULL
+        advice = "; free space there" if full else "; check who may read and write there"
+        raise DiskError(f"{path}: {error.strerror}{advice}", full=full) from error

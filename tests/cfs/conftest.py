@@ -1,0 +1,65 @@
+"""A colony and a store, and what a user of the file system does with them: the same on the folder store and on S3."""
+
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import obstore
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from colonies import Colony
+from files import Rig, s3_settings
+
+from container_executor.cfs import Hashes, Store, Syncer, folder_store, open_store
+from container_executor.testing.engines import require_engine
+
+
+@pytest.fixture(scope="session")
+def portal() -> Iterator[BlockingPortal]:
+    with start_blocking_portal() as opened:
+        yield opened
+
+
+@pytest.fixture
+def colony(tmp_path: Path, portal: BlockingPortal) -> Iterator[Colony]:
+    made = Colony(tmp_path, portal)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    name = f"ce-cfs-{uuid4().hex[:12]}"
+    yield name
+    inner = open_store(s3_settings(name))._inner
+    keys = [item["path"] for batch in obstore.list(inner) for item in batch]
+    if keys:
+        obstore.delete(inner, keys)
+    url = obstore.sign(inner, "DELETE", "", timedelta(minutes=1))
+    urllib.request.urlopen(urllib.request.Request(url, method="DELETE")).close()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "folder":
+        return folder_store(tmp_path / "objects", "ab" * 8)
+    require_engine("minio")
+    return open_store(s3_settings(request.getfixturevalue("bucket")))
+
+
+@pytest.fixture
+def make_rig(colony: Colony, tmp_path: Path) -> Callable[..., Rig]:
+    def make(store: Store, **fields: Any) -> Rig:
+        hashes = Hashes(tmp_path / "hashes.sqlite")
+        return Rig(colony, Syncer(colony.client, store, hashes, **{"patience": 3.0, **fields}), tmp_path)
+
+    return make
+
+
+@pytest.fixture
+def rig(make_rig: Callable[..., Rig], store: Store) -> Rig:
+    return make_rig(store)
