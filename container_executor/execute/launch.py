@@ -21,6 +21,10 @@ from container_executor.models import Handle, JobState, Plan
 log = structlog.get_logger(__name__)
 
 _URGENCY = (Why.ABORTED, Why.CANCELLED, Why.LOST)
+_DATED = (Why.LEASE, Why.WALLTIME, Why.PENDING)
+"""Reasons that come with time alone. After a restart, or after the daemon stood still, the job may long have ended or begun."""
+LAST_LOOK = 2.0
+"""Seconds that the engine may take to say once more how a job is before it is stopped."""
 
 
 @attrs.define(eq=False)
@@ -108,8 +112,7 @@ class Launch:
     async def _do(self, step: Step, watched: Watched) -> None:
         match step.act:
             case Act.STOP if step.why is not None:
-                self.stop = _stop(step.why, watched.sight)
-                await self._cancel(watched.handle, force=step.why is Why.LOST)
+                await self._stop(step.why, watched)
             case Act.FORCE if self.stop is not None:
                 self.stop = attrs.evolve(self.stop, forced=now())
                 await self._cancel(watched.handle, force=True)
@@ -118,6 +121,16 @@ class Launch:
             case _:
                 self._tell_waiting(watched.sight)
                 await watched.bell.wait(None if step.until is None else max(0.0, step.until - now()))
+
+    async def _stop(self, why: Why, watched: Watched) -> None:
+        """Stop the job, unless the engine says that the reason is gone: what was last seen may be older than it looks."""
+        if why in _DATED:
+            with anyio.move_on_after(LAST_LOOK):
+                await self.monitor.look(watched)
+            if decide(now(), watched.sight, self.times, None, self.interrupt.why).why is not why:
+                return
+        self.stop = _ordered(why, watched.sight)
+        await self._cancel(watched.handle, force=why is Why.LOST)
 
     async def _cancel(self, handle: Handle, *, force: bool) -> None:
         log.info("stopping", job=handle.job_id, why=self.stop.why.value if self.stop else "", force=force)
@@ -146,7 +159,7 @@ class Launch:
             self.on_waiting(self._waiting)
 
 
-def _stop(why: Why, sight: Sight) -> Stop:
+def _ordered(why: Why, sight: Sight) -> Stop:
     status = sight.status
     return Stop(
         why=why,

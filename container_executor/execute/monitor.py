@@ -13,7 +13,7 @@ import attrs
 import structlog
 
 from container_executor.errors import BackendError
-from container_executor.execute.clock import Bell, now
+from container_executor.execute.clock import Bell, now, wall
 from container_executor.execute.engine import Engine
 from container_executor.execute.outcome import Sight
 from container_executor.models import Handle, JobState, JobStatus
@@ -50,16 +50,23 @@ class Watched:
             since = before.denied_since if before.denials else now()
             self.sight = attrs.evolve(before, status=None, denials=before.denials + 1, denied_since=since)
         else:
-            self.sight = attrs.evolve(before, status=status, denials=0, started=before.started or _started(status))
+            started = before.started or _started(status, before.submitted)
+            self.sight = attrs.evolve(before, status=status, denials=0, started=started)
         if self.sight != before:
             self.bell.ring()
             self.output.ring()
 
 
-def _started(status: JobStatus) -> float | None:
-    return (
-        now() if status.state in (JobState.RUNNING, JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED) else None
-    )
+_NOT_STARTED = (JobState.PENDING, JobState.HELD)
+
+
+def _started(status: JobStatus, submitted: float) -> float | None:
+    """Return when the job started, on the boot clock: the engine's own time counts, so that a restart does not renew a walltime."""
+    if status.state in _NOT_STARTED:
+        return None
+    told = min((rank.started for rank in status.ranks if rank.started), default=None)
+    age = (wall() - told).total_seconds() if told else 0.0
+    return min(now(), max(submitted, now() - age))
 
 
 @attrs.define(eq=False)
@@ -116,6 +123,15 @@ class Monitor:
         else:
             self._failures, self.unanswered_since = 0, None
             self._tell(asked, answers)
+
+    async def look(self, watched: Watched) -> None:
+        """Ask about one job now; without an answer, what is known of it stays."""
+        try:
+            answers = await self.engine.status([watched.handle])
+        except BackendError as error:
+            log.warning("engine does not answer", backend=self.engine.backend.name, error=str(error))
+        else:
+            self._tell([watched], answers)
 
     def _due(self) -> list[Watched]:
         if now() >= self._next_round:

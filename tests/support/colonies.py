@@ -125,13 +125,25 @@ class Colony:
 
 @attrs.define(eq=False)
 class DaemonProgram:
-    """A daemon as a program of its own, with a state directory that outlives it."""
+    """A daemon as a program of its own, with a state directory that outlives it.
+
+    Attributes:
+        colony: Whose processes it takes.
+        folder: Its state directory.
+        backend: Where it runs them.
+        options: Its settings, each as ``path=value``.
+        name: Its name.
+        port: Where it finds the server; 0 is the colony's own port.
+        approves: It is given the key of the colony's owner, so that it can add itself.
+    """
 
     colony: Colony
     folder: Path
     backend: str = "process"
     options: tuple[str, ...] = ("backends.process.allow_host_execution=true",)
     name: str = "tester"
+    port: int = 0
+    approves: bool = True
     _program: subprocess.Popen[bytes] | None = None
 
     @property
@@ -149,12 +161,13 @@ class DaemonProgram:
             **os.environ,
             "CE_KILL": kill,
             "COLONIES_SERVER_HOST": "127.0.0.1",
-            "COLONIES_SERVER_PORT": str(self.colony.port),
+            "COLONIES_SERVER_PORT": str(self.port or self.colony.port),
             "COLONIES_TLS": "false",
             "COLONIES_COLONY_NAME": "dev",
-            "COLONIES_COLONY_PRVKEY": self.colony.owner.key,
+            "COLONIES_COLONY_PRVKEY": self.colony.owner.key if self.approves else "",
             "COLONIES_EXECUTOR_NAME": self.name,
             "CONTAINER_EXECUTOR_EXECUTOR_HEALTH_PORT": "0",
+            "CONTAINER_EXECUTOR_EXECUTOR_POLL_TIMEOUT": "2s",
             **variables,
         }
         with (self.folder / "log").open("ab") as log:
