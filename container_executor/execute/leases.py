@@ -37,6 +37,7 @@ class Leases:
     on_stranger: Callable[[], None]
     bell: Bell = attrs.field(factory=Bell)
     _unknown: Mapping[Key, float] = attrs.field(factory=dict)
+    _denied: bool = False
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -51,16 +52,25 @@ class Leases:
         try:
             running = await client.running_on(client.identity.id)
         except DeniedError:
-            self.on_stranger()
+            self._forgotten()
             return
         except ServerError as error:
             log.warning("the server does not tell which processes are ours", error=str(error))
             return
+        self._denied = False
         held = {(process.id, process.attempt): process for process in running}
         for life in before:
             if life.key not in held and not life.closing:
                 await self._find_out(life)
         self._take_on(held, asked)
+
+    def _forgotten(self) -> None:
+        """Have us registered again; a server that still does not know us has given all that we run to others."""
+        if self._denied:
+            for life in self.lives.all():
+                self._lose(life, Why.LOST)
+        self._denied = True
+        self.on_stranger()
 
     def _take_on(self, held: Mapping[Key, Process], asked: float) -> None:
         """Take on what nobody here knows, once it was seen twice: the reply that assigns it may still be on its way."""

@@ -25,7 +25,7 @@ def test_the_server_s_failure_of_a_last_attempt_stands(colony: Colony, daemon: D
     verdict = colony.wait(process_id)
     silent = runs(beats)
     daemon.signal(signal.SIGCONT)
-    wait_for(partial(_idle, daemon), "nothing left of the job")
+    wait_for(daemon.idle, "nothing left of the job")
 
     assert verdict.state is ProcessState.FAILED
     assert colony.process(process_id) == verdict
@@ -71,7 +71,7 @@ def test_another_executor_that_is_given_the_process_keeps_it(
     assert ended.state in (ProcessState.SUCCESS, ProcessState.FAILED)
     assert one_after_another(beats)
     assert "second" in colony.log(process_id)
-    wait_for(partial(_idle, first), "nothing left of the first attempt")
+    wait_for(first.idle, "nothing left of the first attempt")
 
 
 def test_a_job_that_ended_while_its_daemon_stood_still_is_reported_as_it_ended(
@@ -107,7 +107,3 @@ def test_a_short_stop_changes_nothing(colony: Colony, daemon: DaemonProgram, tmp
 
     assert colony.wait(process_id).state is ProcessState.SUCCESS
     assert colony.output(process_id) == ["1", "2", "3", "4", "5"]
-
-
-def _idle(daemon: DaemonProgram) -> bool:
-    return not list((daemon.folder / "process").glob("*/ce-*"))

@@ -202,6 +202,10 @@ class DaemonProgram:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def idle(self) -> bool:
+        """Return whether the process backend has nothing of a job of its own left."""
+        return not list((self.folder / "process").glob("*/ce-*"))
+
     def log(self) -> str:
         """Return what it has logged."""
         return (self.folder / "log").read_text()

@@ -38,7 +38,7 @@ def make_daemon(colony: Colony, tmp_path: Path) -> Iterator[Callable[..., Daemon
     with ExitStack() as stack:
 
         def make(**fields: Any) -> DaemonProgram:
-            daemon = DaemonProgram(colony, **{"folder": tmp_path / "state", **fields})
+            daemon = DaemonProgram(**{"colony": colony, "folder": tmp_path / "state", **fields})
             stack.callback(daemon.end)
             return daemon
 
