@@ -13,7 +13,7 @@ from container_executor.models import FailureClass, Progress
 from container_executor_slurm.commands import environment
 
 _NOT_FOUND = re.compile(
-    r"manifest unknown|not found|no such file|name unknown|does not exist|no such image", re.IGNORECASE
+    r"manifest.unknown|name.unknown|not found|no such file|does not exist|no such image", re.IGNORECASE
 )
 _NO_LOGIN = re.compile(r"unauthorized|authentication required|denied|forbidden", re.IGNORECASE)
 _FULL = re.compile(r"no space left|disk quota", re.IGNORECASE)

@@ -30,7 +30,7 @@ class Evidence:
         began: When programs began, of ranks without a record.
         outputs: What ranks wrote to ``$COLONIES_OUTPUT``.
         complaints: The last words of Apptainer, of ranks that it could not start.
-        srun: What srun said, by rank; whole only once there is *done*.
+        srun: What srun said of ranks that failed; whole only once there is *done*.
         done: The record of the batch script.
         slurm: What Slurm says, None where it was not asked.
         waited: How long ago Slurm was first seen to say that the run is over.
@@ -103,8 +103,13 @@ class Evidence:
         # The programs of a node that Slurm has lost run on, until they see that their job is over.
         return self.slurm_failure not in (None, FailureClass.NODE_LOST)
 
-    def awaits_reason(self, record: Exit, now: datetime) -> bool:
-        """True while it is not known whose TERM ended a rank: the rank's own failure, or Slurm's doing to the whole job."""
-        undecided = self.done is None or self.done.reason == "signalled"
+    def awaits_reason(self, rank: int, now: datetime) -> bool:
+        """True while it may still become known what a rank that has ended owes its end to.
+
+        A TERM may be of Slurm's sending, to the whole job; a KILL may be for memory, which srun tells when it hears of the end.
+        """
+        record = self.exits[rank]
         late = record.ended is None or now - record.ended > 2 * SETTLE
-        return record.signalled and undecided and not late
+        if late or (self.done is not None and self.done.reason != "signalled"):
+            return False
+        return record.signalled or (record.code == 137 and not record.cause and rank not in self.srun)

@@ -17,7 +17,7 @@ def gather(folder: JobDir, ranks: int) -> Evidence:
     kept = folder.read("slurm")
     exits = {rank: record for rank, record in folder.exits().items() if rank < ranks}
     done = folder.done()
-    failed = any(record.code for record in exits.values()) or len(exits) < ranks
+    failed = any(record.code for record in exits.values()) or (done is not None and len(exits) < ranks)
     output = folder.output(0) if 0 in exits else None
     return Evidence(
         ranks=ranks,
@@ -28,7 +28,7 @@ def gather(folder: JobDir, ranks: int) -> Evidence:
         began=_began(folder, ranks, exits),
         outputs={} if output is None else {0: output},
         complaints={rank: _last_words(folder, rank) for rank, record in exits.items() if record.cause == "unstarted"},
-        srun=folder.srun_words() if done and failed else {},
+        srun=folder.srun_words() if failed else {},
         done=done,
         slurm=SlurmState(**json.loads(kept)) if kept else None,
         waited=timedelta.max if kept else timedelta(0),

@@ -40,7 +40,7 @@ def _live(evidence: Evidence, native_id: str, now: datetime) -> JobStatus:
 
 def _live_rank(evidence: Evidence, rank: int, now: datetime) -> RankStatus:
     record = evidence.exits.get(rank)
-    if record is not None and not evidence.awaits_reason(record, now):
+    if record is not None and not evidence.awaits_reason(rank, now):
         return _recorded(evidence, rank)
     began = record.began if record else evidence.began.get(rank)
     state = JobState.RUNNING if began else JobState.PENDING

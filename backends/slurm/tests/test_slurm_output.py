@@ -26,6 +26,10 @@ SQUEUE = (
     "slurm_load_jobs error: something\n"
 )
 
+REFUSED = "sbatch: error: Batch job submission failed:"
+NO_NODE = "Requested node configuration is not available"
+NO_QUOTA = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+
 
 def test_squeue_gives_the_state_the_reason_and_the_mark_of_each_job() -> None:
     states = parse_queue(SQUEUE)
@@ -73,19 +77,11 @@ def test_the_number_of_a_new_job_is_the_last_line_of_sbatch(printed: str, number
 @pytest.mark.parametrize(
     ("words", "failure"),
     [
-        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", "unschedulable"),
-        (
-            "sbatch: error: Memory specification can not be satisfied\n"
-            "sbatch: error: Batch job submission failed: Requested node configuration is not available",
-            "unschedulable",
-        ),
-        (
-            "sbatch: error: Batch job submission failed: "
-            "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
-            "quota",
-        ),
-        ("sbatch: error: Batch job submission failed: Invalid partition name specified", ""),
-        ("sbatch: error: Batch job submission failed: Unspecified error", ""),
+        (f"{REFUSED} {NO_NODE}", "unschedulable"),
+        (f"sbatch: error: Memory specification can not be satisfied\n{REFUSED} {NO_NODE}", "unschedulable"),
+        (f"{REFUSED} {NO_QUOTA}", "quota"),
+        (f"{REFUSED} Invalid partition name specified", ""),
+        (f"{REFUSED} Unspecified error", ""),
     ],
 )
 def test_the_words_of_a_refusal_give_its_class(words: str, failure: str) -> None:

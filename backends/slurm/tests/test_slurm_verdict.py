@@ -64,6 +64,18 @@ def test_a_rank_that_failed_by_itself_is_shown_while_the_others_run() -> None:
     assert (status.failed_rank.rank, status.failed_rank.exit_code) == (1, 3)
 
 
+def test_a_killed_rank_is_not_shown_before_srun_says_whether_its_memory_was_to_blame() -> None:
+    killed = Evidence(2, launched=True, exits={1: exited(137)}, began={0: NOW}, slurm=SlurmState("RUNNING"))
+
+    assert verdict(killed).failed_rank is None
+    told = verdict(attrs.evolve(killed, srun={1: "Out Of Memory"}))
+    assert told.failed_rank is not None
+    assert told.failed_rank.failure is FailureClass.OOM
+    silent = verdict(killed, after=3 * SETTLE).failed_rank
+    assert silent is not None
+    assert silent.failure is None
+
+
 def test_a_zero_after_a_term_is_no_success_before_the_script_has_ended() -> None:
     term = Evidence(1, launched=True, exits={0: exited(0, signalled=True)}, slurm=SlurmState("COMPLETING"))
 
