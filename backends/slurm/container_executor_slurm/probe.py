@@ -1,7 +1,7 @@
 """How a Slurm site is: each thing that would keep jobs from running, with what to do about it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from container_executor.errors import BackendError
@@ -31,20 +31,19 @@ def _faults(commands: Commands, root: Path, partition: str, apptainer: str, *, a
         )
     if partition and not commands.run(["sinfo", "--noheader", f"--partition={partition}"]).stdout.strip():
         yield Fault(f"there is no partition {partition}", "set backends.slurm.partition to one that sinfo lists")
-    if accounting and commands.run(["sacct", "-X", "--noheader", "--parsable2", "--format=JobID"]).exit_code != 0:
+    if accounting and not _runs(commands, ["sacct", "-X", "--noheader", "--parsable2", "--format=JobID"]):
         fix = "start slurmdbd, or set backends.slurm.accounting = false: ends that slurmctld forgot are then lost"
         yield Fault("the accounting does not answer", fix)
-    yield from _no_apptainer(commands, apptainer)
-
-
-def _no_apptainer(commands: Commands, apptainer: str) -> Iterator[Fault]:
-    try:
-        answered = commands.run([apptainer, "--version"]).exit_code == 0
-    except BackendError:
-        answered = False
-    if not answered:
+    if not _runs(commands, [apptainer, "--version"]):
         fix = "install it, or set backends.slurm.apptainer to its path: images are made ready here"
         yield Fault(f"{apptainer} does not run on this machine", fix)
+
+
+def _runs(commands: Commands, argv: Sequence[str]) -> bool:
+    try:
+        return commands.run(argv).exit_code == 0
+    except BackendError:
+        return False
 
 
 def _writable(root: Path) -> bool:
