@@ -1,5 +1,7 @@
-"""Turns the exceptions of Docker's SDK into those of the contract, in one place."""
+"""Turns the exceptions and words of Docker into those of the contract, in one place."""
 
+import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,16 +9,21 @@ import docker.errors
 import requests.exceptions
 import urllib3.exceptions
 
-from container_executor.errors import RejectedError, UnavailableError
+from container_executor.errors import BackendError, RejectedError, UnavailableError
 from container_executor.models import FailureClass
 
 _BUSY = (429, 500, 502, 503, 504)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _BY_WORDS = (
     ("no space left on device", FailureClass.DISK_FULL),
+    ("disk quota exceeded", FailureClass.DISK_FULL),
+    ("toomanyrequests", FailureClass.IMAGE_TRANSIENT),
+    ("too many requests", FailureClass.IMAGE_TRANSIENT),
     ("manifest unknown", FailureClass.IMAGE_NOT_FOUND),
     ("not found: manifest", FailureClass.IMAGE_NOT_FOUND),
     ("no such image", FailureClass.IMAGE_NOT_FOUND),
+    ("no matching manifest", FailureClass.IMAGE_NOT_FOUND),
     ("repository does not exist", FailureClass.IMAGE_NOT_FOUND),
     ("name unknown", FailureClass.IMAGE_NOT_FOUND),
     ("pull access denied", FailureClass.IMAGE_AUTH),
@@ -24,12 +31,24 @@ _BY_WORDS = (
     ("unauthorized", FailureClass.IMAGE_AUTH),
     ("authentication required", FailureClass.IMAGE_AUTH),
     ("denied: ", FailureClass.IMAGE_AUTH),
-    ("toomanyrequests", FailureClass.IMAGE_TRANSIENT),
-    ("too many requests", FailureClass.IMAGE_TRANSIENT),
     ("invalid reference format", FailureClass.INVALID_SPEC),
     ("invalid mount", FailureClass.INVALID_SPEC),
+    ("minimum memory limit", FailureClass.INVALID_SPEC),
+    ("range of cpus is from", FailureClass.UNSCHEDULABLE),
+    ("could not select device driver", FailureClass.UNSCHEDULABLE),
+    ("error gathering device information", FailureClass.UNSCHEDULABLE),
+    ("oom-killed", FailureClass.OOM),
+    ('exec: "sh"', FailureClass.INVALID_SPEC),
+    ("sh: executable file not found", FailureClass.INVALID_SPEC),
+    ("exec /bin/sh", FailureClass.INVALID_SPEC),
 )
-"""What dockerd 20.10 to 28 and registries say, and what it proves."""
+"""What dockerd 20.10 to 28, runc and registries say, and what it proves; the first that fits counts."""
+
+_AWAY = re.compile(
+    r"time-?out|deadline exceeded|awaiting headers|connection (refused|reset)|no route to host|network is unreachable"
+    r"|temporary failure|no such host|lookup |\beof\b|http status: 5\d\d|server error|request canceled|bad gateway|unavailable"
+)
+"""What dockerd says of a registry that does not answer."""
 
 
 @contextmanager
@@ -46,10 +65,33 @@ def translated(action: str) -> Iterator[None]:
     except (docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise UnavailableError(f"{action}: docker does not answer: {error}") from error
     except OSError as error:
+        if error.errno in _FULL:
+            raise RejectedError(f"{action}: {error}", failure=FailureClass.DISK_FULL.value) from error
         raise UnavailableError(f"{action}: {error}") from error
+
+
+@contextmanager
+def ignored(*statuses: int) -> Iterator[None]:
+    """Take no offence at an answer with one of these HTTP statuses."""
+    try:
+        yield
+    except docker.errors.APIError as error:
+        if error.status_code not in statuses:
+            raise
 
 
 def class_of(words: str) -> str:
     """Return the failure class that Docker's words prove, or ""."""
     low = words.lower()
     return next((failure.value for part, failure in _BY_WORDS if part in low), "")
+
+
+def pull_error(image: str, words: str) -> BackendError:
+    """Return what the words with which a pull ended mean.
+
+    They come in the stream of an answer that had begun with 200, or as the answer itself, always with the same words.
+    """
+    failure = class_of(words)
+    if failure == FailureClass.IMAGE_TRANSIENT.value or (not failure and _AWAY.search(words.lower())):
+        return UnavailableError(f"pull of {image}: {words}", failure=FailureClass.IMAGE_TRANSIENT.value)
+    return RejectedError(f"pull of {image}: {words}", failure=failure)

@@ -1,12 +1,15 @@
 """Docker's log stream: frames of eight bytes of header and a payload that begins with a time. Pure.
 
-A place in the log of a rank is the time of the last frame that was passed on and how many frames with that time were. A line
-longer than 16 KiB comes as several frames that each bear the same time (dockerd's local driver), so the place stays exact.
+A line longer than 16 KiB comes as several frames that all bear the time of the first (dockerd, daemon/logger/copier.go), and
+dockerd 20.10 loses the newline after them: the next time on the same stream shows that there was one.
+
+A place in the log of a rank is the time of a frame that no older one follows, and how many frames from there on were passed on.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import attrs
 
@@ -18,16 +21,25 @@ _STREAMS = {0: "out", 1: "out", 2: "err"}
 
 @attrs.frozen
 class Place:
-    """A place in one rank's log: *count* frames of time *time* have been passed on. The start is no time at all."""
+    """A place in one rank's log. The start is no time at all.
 
-    time: str = ""
+    Attributes:
+        since: Time of the frame that reading anew begins with.
+        count: Frames from that time on that were passed on.
+        last: The youngest time that was passed on.
+        unfinished: By stream, the time of a line whose newline has not come.
+    """
+
+    since: str = ""
     count: int = 0
+    last: str = ""
+    unfinished: Mapping[str, str] = attrs.field(factory=dict)
 
-    def since(self) -> str:
+    def query(self) -> str:
         """Return the place as Docker's ``since``, which includes the moment itself."""
-        if not self.time:
+        if not self.since:
             return "0"
-        whole, _, fraction = self.time.rstrip("Z").partition(".")
+        whole, _, fraction = self.since.rstrip("Z").partition(".")
         return f"{_seconds(whole)}.{fraction:0<9}"
 
 
@@ -37,7 +49,6 @@ class Frame:
 
     time: str
     line: LogLine
-    size: int
 
 
 def split(data: bytes, rank: int) -> tuple[list[Frame], bytes]:
@@ -48,30 +59,29 @@ def split(data: bytes, rank: int) -> tuple[list[Frame], bytes]:
         end = at + HEADER + size
         if end > len(data):
             break
-        frames.append(_frame(data[at], data[at + HEADER : end], rank, HEADER + size))
+        frames.append(_frame(data[at], data[at + HEADER : end], rank))
         at = end
     return frames, data[at:]
 
 
-def _frame(kind: int, payload: bytes, rank: int, size: int) -> Frame:
+def _frame(kind: int, payload: bytes, rank: int) -> Frame:
     time, _, text = payload.partition(b" ")
     complete = text.endswith(b"\n")
     line = LogLine(rank, _STREAMS.get(kind), text[:-1] if complete else text, complete)
-    return Frame(time.decode("ascii", "replace"), line, size)
+    return Frame(time.decode("ascii", "replace"), line)
 
 
 @attrs.frozen
 class Skip:
-    """What must be left out after a stream was opened anew: *left* more frames of time *time*."""
+    """What must be left out after a stream was opened anew at *place*: *left* more frames."""
 
-    time: str = ""
+    place: Place
     left: int = 0
-    untouched: bool = True
 
     @classmethod
     def to(cls, place: Place) -> "Skip":
-        """Return what leads from the moment of *place* to the place itself."""
-        return cls(place.time, place.count)
+        """Return what leads from the time of *place* to the place itself."""
+        return cls(place, place.count)
 
 
 def leave_out(frames: Sequence[Frame], skip: Skip) -> tuple[list[Frame], Skip, Gap | None]:
@@ -81,33 +91,47 @@ def leave_out(frames: Sequence[Frame], skip: Skip) -> tuple[list[Frame], Skip, G
     """
     if not frames or not skip.left:
         return list(frames), skip, None
-    if skip.untouched and frames[0].time > skip.time:
+    if skip.left == skip.place.count and frames[0].time > skip.place.since:
         gap = Gap(frames[0].line.rank, before=0, reason="Docker had rotated the log before it was read")
-        return list(frames), Skip(), gap
-    seen = 0
-    while seen < min(len(frames), skip.left) and frames[seen].time == skip.time:
-        seen += 1
-    left = skip.left - seen if seen == len(frames) else 0
-    return list(frames[seen:]), Skip(skip.time, left, untouched=False), None
+        return [frame for frame in frames if frame.time > skip.place.last], Skip(skip.place), gap
+    seen = min(len(frames), skip.left)
+    return list(frames[seen:]), Skip(skip.place, skip.left - seen), None
 
 
-def advance(place: Place, frames: Sequence[Frame]) -> Place:
-    """Return the place after *frames*."""
+def pass_on(place: Place, frames: Sequence[Frame]) -> tuple[list[LogLine], Place]:
+    """Return the lines of *frames*, newlines that were lost among them, and the place after them."""
+    lines: list[LogLine] = []
+    since, count, last, unfinished = place.since, place.count, place.last, dict(place.unfinished)
     for frame in frames:
-        place = Place(frame.time, place.count + 1 if frame.time == place.time else 1)
-    return place
+        line, stream = frame.line, frame.line.stream or ""
+        if unfinished.get(stream, frame.time) != frame.time:
+            del unfinished[stream]
+            lines.append(LogLine(line.rank, line.stream, b""))
+        if frame.time > last and not unfinished:
+            since, count = frame.time, 0
+        count += frame.time >= since
+        last = max(last, frame.time)
+        lines.append(line)
+        if line.complete:
+            unfinished.pop(stream, None)
+        else:
+            unfinished[stream] = frame.time
+    return lines, Place(since, count, last, unfinished)
 
 
 def parse_cursor(cursor: str, ranks: int) -> list[Place]:
     """Return the place of each rank."""
-    places: Mapping[str, Sequence[object]] = json.loads(cursor) if cursor else {}
-    found = [places.get(str(rank), ("", 0)) for rank in range(ranks)]
-    return [Place(str(time), int(str(count))) for time, count in found]
+    places: Mapping[str, Sequence[Any]] = json.loads(cursor) if cursor else {}
+    return [Place(*places.get(str(rank), ())) for rank in range(ranks)]
 
 
 def format_cursor(places: Sequence[Place]) -> str:
     """Return the cursor of all ranks, "" at the start of all."""
-    moved = {str(rank): [place.time, place.count] for rank, place in enumerate(places) if place.time}
+    moved = {
+        str(rank): [place.since, place.count, place.last, dict(place.unfinished)]
+        for rank, place in enumerate(places)
+        if place.since
+    }
     return json.dumps(moved, separators=(",", ":")) if moved else ""
 
 

@@ -1,5 +1,6 @@
 """Reads the output of one job from the follow streams of its containers, from any place in it."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -9,7 +10,7 @@ from container_executor.models import Gap, Handle, LogChunk, LogLine
 from container_executor.streams import Endpoint, Streams
 from container_executor_docker import frames
 from container_executor_docker.frames import Place, Skip
-from container_executor_docker.request import container_name
+from container_executor_docker.labels import container_names
 
 FIRST_SECONDS = 0.3
 
@@ -19,14 +20,19 @@ Started = Callable[[str], bool | None]
 
 @attrs.define(eq=False)
 class RankReader:
-    """One rank's output: where it has come to, and what was read but is no whole frame yet."""
+    """One rank's output: where it has come to, and what was read but is no whole frame yet.
+
+    Its end is believed only of a stream that was opened *after_end* of the program: one that followed it may lack the last
+    lines (dockerd 20.10 stops following when the writer has gone, read or not).
+    """
 
     rank: int
     name: str
     key: str
     place: Place
     rest: bytes = b""
-    skip: Skip = attrs.field(factory=Skip)
+    skip: Skip = attrs.field(factory=lambda: Skip(Place()))
+    after_end: bool = False
     ended: bool = False
 
 
@@ -42,6 +48,7 @@ class JobReader:
         started: Tells whether a container has begun.
         on_data: Called when something arrived.
         ranks: One for each rank.
+        lock: Held by whoever reads.
     """
 
     handle: Handle
@@ -51,6 +58,7 @@ class JobReader:
     started: Started
     on_data: Callable[[], None]
     ranks: Sequence[RankReader]
+    lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
     def cursor(self) -> str:
@@ -75,26 +83,32 @@ class JobReader:
             self.streams.close(rank.key)
 
     def _read_rank(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
-        if rank.ended or not self._open(rank):
-            return [], None
+        while not rank.ended and self._open(rank):
+            lines, gap = self._take(rank, share)
+            if lines or gap or not self.streams.ended(rank.key):
+                return lines, gap
+            if self._close(rank) or self.started(rank.name) is not False:
+                break  # it is opened anew at the next call
+        return [], None
+
+    def _take(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
         data = rank.rest + self.streams.take(rank.key, share)
         whole, rank.rest = frames.split(data, rank.rank)
         new, rank.skip, gap = frames.leave_out(whole, rank.skip)
-        rank.place = frames.advance(rank.place, new)
-        if not whole and self.streams.ended(rank.key):
-            self._close(rank)
-        return [frame.line for frame in new], gap
+        lines, rank.place = frames.pass_on(rank.place, new)
+        return lines, gap
 
     def _open(self, rank: RankReader) -> bool:
         if self.streams.get(rank.key) is not None:
             return True
-        if self.started(rank.name) is None:
+        started = self.started(rank.name)
+        if started is None:
             return False
-        query = f"follow=1&stdout=1&stderr=1&timestamps=1&since={rank.place.since()}"
+        query = f"follow=1&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
         self.streams.open(
             rank.key, self.endpoint, f"{self.prefix}/containers/{rank.name}/logs?{query}", on_data=self.on_data
         )
-        rank.rest, rank.skip = b"", Skip.to(rank.place)
+        rank.rest, rank.skip, rank.after_end = b"", Skip.to(rank.place), not started
         self._first_answer(rank.key)
         return True
 
@@ -105,12 +119,13 @@ class JobReader:
         while stream is not None and not stream.waiting and not stream.ended and time.monotonic() < deadline:
             time.sleep(0.005)
 
-    def _close(self, rank: RankReader) -> None:
-        """End a stream that has ended: for good where the program has, else it is opened anew at the next call."""
+    def _close(self, rank: RankReader) -> bool:
+        """Close a stream that has ended, and note whether that was the end of the output; return whether it broke."""
         stream = self.streams.get(rank.key)
         broken = stream is None or bool(stream.error) or bool(rank.rest)
         self.streams.close(rank.key)
-        rank.ended = not broken and self.started(rank.name) is False
+        rank.ended = rank.after_end and not broken
+        return broken
 
 
 def open_reader(
@@ -124,10 +139,10 @@ def open_reader(
     on_data: Callable[[], None],
 ) -> JobReader:
     """Return a reader of a job's output after *cursor*."""
-    places = frames.parse_cursor(cursor, handle.ranks)
     ranks = []
-    for number, place in enumerate(places):
-        name = container_name(handle.job_id, handle.ranks, number)
+    for number, (name, place) in enumerate(
+        zip(container_names(handle), frames.parse_cursor(cursor, handle.ranks), strict=True)
+    ):
         streams.close(f"{handle.job_id}/{number}")
         ranks.append(RankReader(number, name, f"{handle.job_id}/{number}", place))
     return JobReader(handle, streams, endpoint, prefix, started, on_data, ranks)

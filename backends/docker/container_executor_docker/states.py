@@ -1,32 +1,34 @@
 """What Docker says of containers, as evidence: inspect answers in, rank statuses out. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
 from container_executor.models import FailureClass, JobState, JobStatus, RankStatus, job_state
-from container_executor_docker import request
 from container_executor_docker.errors import class_of
+from container_executor_docker.labels import RANK, native_id
 
 Inspected = Mapping[str, Any]
 
 STATES = {
     "created": JobState.PENDING,
+    "configured": JobState.PENDING,
+    "initialized": JobState.PENDING,
     "running": JobState.RUNNING,
     "paused": JobState.RUNNING,
     "restarting": JobState.RUNNING,
     "removing": JobState.RUNNING,
     "exited": JobState.FAILED,
+    "stopped": JobState.RUNNING,
     "dead": JobState.FAILED,
 }
-"""Every word of ``State.Status`` (docs.docker.com, Engine API v1.41, ContainerInspect); an ended one has succeeded with 0 only."""
+"""Every word of ``State.Status`` (docs.docker.com, Engine API v1.41, ContainerInspect; docs.podman.io for four more). An ended
+container has succeeded with 0 only; a word that is not here is no end."""
 
-_NO_SHELL = ('exec: "sh"', "sh: executable file not found", "exec /bin/sh")
 
-
-def job_status(containers: Sequence[Inspected], ranks: int, *, refused: bool = False) -> JobStatus:
+def job_status(containers: Collection[Inspected], ranks: int, *, refused: bool = False) -> JobStatus:
     """Return the status of a job from the inspect answers of its containers.
 
     Args:
@@ -43,14 +45,20 @@ def job_status(containers: Sequence[Inspected], ranks: int, *, refused: bool = F
     elif 0 < len(statuses) < ranks and any(status.state is not JobState.PENDING for status in statuses):
         statuses += [_lost(rank) for rank in range(ranks) if rank not in {status.rank for status in statuses}]
         statuses.sort(key=lambda status: status.rank)
-    return JobStatus(job_state(statuses, ranks), tuple(statuses), native_id=",".join(c["Id"][:12] for c in containers))
+    return JobStatus(job_state(statuses, ranks), tuple(statuses), native_id=native_id([c["Id"] for c in containers]))
+
+
+def with_output(status: JobStatus, text: str | None) -> JobStatus:
+    """Return the status with what rank 0 left as its output."""
+    ranks = tuple(attrs.evolve(rank, output=text) if rank.rank == 0 else rank for rank in status.ranks)
+    return attrs.evolve(status, ranks=ranks)
 
 
 def rank_status(container: Inspected) -> RankStatus:
     """Return the status of one rank."""
     state, own = container["State"], container["Config"]["Labels"]
-    where = STATES[state["Status"]]
-    rank = int(own[request.RANK])
+    where = STATES.get(state["Status"], JobState.RUNNING)
+    rank = int(own[RANK])
     if where is JobState.PENDING:
         return _not_started(rank, container)
     status = RankStatus(rank, where, image_id=container["Image"], started=_time(state["StartedAt"]))
@@ -61,9 +69,7 @@ def _not_started(rank: int, container: Inspected) -> RankStatus:
     words = str(container["State"].get("Error") or "")
     if not words:
         return RankStatus(rank, JobState.PENDING, image_id=container["Image"])
-    failure = FailureClass.INVALID_SPEC if any(part in words for part in _NO_SHELL) else FailureClass.NEVER_STARTED
-    if class_of(words):
-        failure = FailureClass(class_of(words))
+    failure = FailureClass(class_of(words) or FailureClass.NEVER_STARTED)
     if failure is FailureClass.INVALID_SPEC:
         words = f"the image has no sh, which every job starts under: {words}"
     return RankStatus(rank, JobState.FAILED, image_id=container["Image"], failure=failure, reason=words)

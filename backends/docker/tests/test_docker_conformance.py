@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
@@ -11,7 +11,7 @@ pytest.importorskip("docker")
 
 from container_executor_docker import DockerBackend
 
-from container_executor.testing import BackendConformance, Fresh, require_engine
+from container_executor.testing import BackendConformance, Fresh
 
 
 @pytest.mark.engine("docker")
@@ -24,15 +24,6 @@ class TestDocker(BackendConformance):
         "held": "all containers of a job are made before the first starts, so there is nothing to hold",
         "walltime": "Docker has no time limit of its own; the core ends a program at its walltime",
     }
-
-    @pytest.fixture
-    def make_backend(self, tmp_path: Path, owner: str) -> Callable[..., DockerBackend]:
-        host = require_engine("docker")["CE_DOCKER_HOST"]
-
-        def make(**settings: Any) -> DockerBackend:
-            return DockerBackend(**{"owner": owner, "directory": tmp_path, "dev": True, "host": host, **settings})
-
-        return make
 
     @pytest.fixture
     def fresh(self, make_backend: Callable[..., DockerBackend]) -> Fresh:

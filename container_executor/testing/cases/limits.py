@@ -27,7 +27,7 @@ class LimitCases(Cases):
         witness.falls_silent()
         status = later.ended(witness.handle)
         assert status.ranks[0].exit_code == 0, "TERM must come first, so that a program can save its work"
-        assert later.output(witness.handle).endswith(b"checkpoint\n")
+        assert b"checkpoint" in later.output(witness.handle).splitlines()
 
     @needs("lifetime")
     def test_a_program_that_ignores_term_is_killed_at_its_lifetime(self, bench: Bench) -> None:
@@ -52,7 +52,7 @@ class LimitCases(Cases):
 
         assert witness.handle is not None
         status = bench.ended(witness.handle)
-        assert bench.output(witness.handle).endswith(b"checkpoint\n")
+        assert b"checkpoint" in bench.output(witness.handle).splitlines()
         assert (outcome(status).failure, status.ranks[0].exit_code) == (FailureClass.WALLTIME, 0)
 
     @needs("walltime")

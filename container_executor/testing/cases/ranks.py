@@ -12,7 +12,8 @@ if [ $RANK = 0 ]; then
     other=1
     while [ $other -lt $WORLD_SIZE ]; do {netcat} -l -p $((MASTER_PORT + other)) < /dev/null || exit 1; other=$((other + 1)); done
 else
-    until echo "rank $RANK was here" | {netcat} $MASTER_ADDR $((MASTER_PORT + RANK)); do sleep 0.2; done
+    echo "rank $RANK was here" > "$HOME/said-$RANK"
+    until {netcat} $MASTER_ADDR $((MASTER_PORT + RANK)) < "$HOME/said-$RANK"; do sleep 0.2; done
 fi
 """
 

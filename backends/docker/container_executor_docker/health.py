@@ -1,0 +1,81 @@
+"""What the engine says of itself: what is free, and what is wrong with it. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from container_executor.models import Capacity, Fault, Health
+from container_executor_docker.gpus import taken_gpus
+from container_executor_docker.labels import CPU, MEMORY
+from container_executor_docker.settings import DockerSettings
+
+OLDEST_API = (1, 40)
+"""Docker 19.03: the first with device requests."""
+
+
+def free(info: Mapping[str, Any], live: Sequence[Mapping[str, Any]], gpus: Iterable[str]) -> Capacity:
+    """Return the engine's own totals less what our containers were given, those that have not ended.
+
+    Args:
+        info: The answer to ``/info``.
+        live: Our containers as ``/containers/json`` lists them.
+        gpus: All GPUs that the site named.
+    """
+    named = set(gpus)
+    return Capacity(
+        cpu=max(0, info["NCPU"] * 1000 - _given(live, CPU)),
+        memory=max(0, info["MemTotal"] - _given(live, MEMORY)),
+        gpus=len(named - taken_gpus(live)) if named else None,
+    )
+
+
+def _given(live: Iterable[Mapping[str, Any]], label: str) -> int:
+    return sum(int(container["Labels"].get(label, 0)) for container in live)
+
+
+def away(words: str) -> Health:
+    """Return the health of an engine that does not answer."""
+    fix = "start Docker, add this user to the docker group, or set host in [backends.docker]"
+    return Health(reachable=False, faults=(Fault(words, fix),))
+
+
+def health(version: Mapping[str, Any], info: Mapping[str, Any], faults: Sequence[Fault]) -> Health:
+    """Return the health of an engine that answers; *faults* are those of this program's own side."""
+    words = f"Docker {version['Version']}, API {version['ApiVersion']}"
+    return Health(reachable=True, version=words, faults=(*_engine_faults(version, info), *faults))
+
+
+def _engine_faults(version: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[Fault]:
+    if tuple(int(part) for part in str(version["ApiVersion"]).split(".")[:2]) < OLDEST_API:
+        yield Fault(f"API {version['ApiVersion']} is too old", "install Docker 19.03 or newer")
+    if info.get("LiveRestoreEnabled") is False:
+        yield Fault(
+            "a restart of dockerd ends all jobs (live-restore is off)",
+            'put "live-restore": true into /etc/docker/daemon.json',
+        )
+    for switch, what in (("MemoryLimit", "memory"), ("PidsLimit", "pids"), ("CpuCfsQuota", "cpu")):
+        if info.get(switch) is False:
+            yield Fault(f"this kernel keeps no {what} limits", f"enable the {what} control group of the kernel")
+    for option in info.get("SecurityOptions") or ():
+        if option in ("name=userns", "name=rootless"):
+            yield Fault(
+                f"the engine maps users ({option}): files of jobs belong to other users than the daemon's",
+                "run the daemon as the user that the engine maps to, or use an engine that maps none",
+            )
+
+
+def settings_faults(settings: DockerSettings, *, in_container: bool) -> Iterator[Fault]:
+    """Yield what is wrong with the settings of the site."""
+    if not settings.run_as():
+        yield Fault("jobs would run as root", 'set user = "UID:GID" in [backends.docker]')
+    if in_container and not settings.paths:
+        yield Fault(
+            "this program is in a container, whose paths the engine does not know",
+            "mount its directories from the host, and say in paths of [backends.docker] what the host calls them",
+        )
+    if settings.docker_config is None:
+        return
+    file = settings.docker_config / "config.json"
+    if not file.is_file():
+        yield Fault(f"the logins of registries, {file}, are not there", "set docker_config in [backends.docker]")
+    elif file.stat().st_mode & 0o077:
+        yield Fault(f"others can read the logins of registries, {file}", f"chmod 600 {file}")
