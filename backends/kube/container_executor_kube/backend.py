@@ -1,0 +1,292 @@
+"""The kube backend: an Indexed Job per job, a pod per node, a container per rank."""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import ClassVar
+
+import attrs
+from kubernetes.client.exceptions import ApiException
+
+from container_executor.backend import LOG_LIMIT, Backend
+from container_executor.errors import RejectedError
+from container_executor.models import (
+    Capacity,
+    FailureClass,
+    Found,
+    Handle,
+    Health,
+    JobSpec,
+    JobState,
+    JobStatus,
+    LogChunk,
+    Plan,
+)
+from container_executor.streams import Streams
+from container_executor_kube import manifest, names, quota, watching
+from container_executor_kube.cluster import Cluster, Thing
+from container_executor_kube.errors import is_there, translated
+from container_executor_kube.probe import probe
+from container_executor_kube.reader import JobReader, open_reader
+from container_executor_kube.settings import Pull
+from container_executor_kube.sights import Sights, live_pods
+from container_executor_kube.sources import Source, sources
+from container_executor_kube.verdict import Sight, job_status
+
+CAPACITY_SECONDS = 5.0
+
+
+@attrs.define(eq=False, kw_only=True)
+class KubeBackend(Backend):
+    """Runs jobs as Jobs of Kubernetes 1.29 or newer."""
+
+    name: ClassVar[str] = "kube"
+
+    owner: str
+    dev: bool = False
+    namespace: str = attrs.field(
+        default="", metadata={"help": "Where the jobs are; empty: the namespace of the context, or of our own pod."}
+    )
+    kubeconfig: Path | None = attrs.field(
+        default=None, metadata={"help": "File with the connection; not set: KUBECONFIG, our own pod's, ~/.kube/config."}
+    )
+    context: str = attrs.field(default="", metadata={"help": "Context of that file; empty: its current one."})
+    user: str = attrs.field(
+        default="",
+        metadata={
+            "help": "UID:GID of every program; empty: the daemon's own, which must not be root. Development mode as root takes 65534:65534."
+        },
+    )
+    pull: Pull = attrs.field(
+        default=Pull.MISSING, converter=Pull, metadata={"help": "When nodes pull an image: always, missing or never."}
+    )
+    pull_secrets: tuple[str, ...] = attrs.field(
+        default=(), metadata={"help": "Names of Secrets of the namespace with the logins of registries."}
+    )
+    pvc: str = attrs.field(
+        default="", metadata={"help": "PersistentVolumeClaim, readable and writable by many nodes, that holds job files."}
+    )
+    shared: Path | None = attrs.field(default=None, metadata={"help": "Where this daemon sees that claim."})
+    tmp_size: int = attrs.field(
+        default=2**30, metadata={"help": "Bytes of /tmp and of the home directory, each, on the node's disk."}
+    )
+    gpu_resources: Mapping[str, str] = attrs.field(
+        factory=lambda: {"": "nvidia.com/gpu"},
+        metadata={"help": "By name of a GPU, the resource that stands for it; under the empty name that of any GPU."},
+    )
+    node_selector: Mapping[str, str] = attrs.field(
+        factory=dict, metadata={"help": "Labels of the nodes that jobs may run on."}
+    )
+    priority_class: str = attrs.field(default="", metadata={"help": "PriorityClass of the pods."})
+    node_lost_after: timedelta = attrs.field(
+        default=timedelta(seconds=30), metadata={"help": "After this time without an answer a node counts as lost."}
+    )
+    _streams: Streams = attrs.field(factory=Streams, init=False)
+    _readers: dict[str, JobReader] = attrs.field(factory=dict, init=False)
+    _reading: threading.Lock = attrs.field(factory=threading.Lock, init=False)
+    _wake: Callable[[str], None] = attrs.field(default=lambda _job_id: None, init=False)
+    _cluster: Cluster = attrs.field(init=False)
+    _sights: Sights = attrs.field(init=False)
+    _free: tuple[float, Capacity | None] = attrs.field(default=(0.0, None), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._cluster = Cluster(self.kubeconfig, self.context, self.namespace)
+        self._sights = Sights(self._cluster)
+
+    # --- asking for a job -------------------------------------------------------------------------------------------
+
+    def plan(self, job: JobSpec) -> Plan:
+        return manifest.make_plan(job, self._site())
+
+    def submit(self, plan: Plan, *, lifetime: timedelta | None) -> Handle:
+        body = dict(plan.request)
+        if lifetime is not None:
+            body = manifest.with_lifetime(body, grace=plan.job.grace, lifetime=lifetime, now=time.time())
+        with translated(f"submit {plan.job_id}"):
+            try:
+                return _handle(self._cluster.create("jobs", body))
+            except ApiException as error:
+                if not is_there(error):
+                    raise
+                return _handle(self._ours(plan.job))
+
+    def _ours(self, job: JobSpec) -> Thing:
+        """Return the Job that has the name of *job* already, if it is this very job."""
+        found = self._cluster.get(self._cluster.path("jobs", job.job_id))
+        if names.read_mark(found) != job.mark:
+            raise RejectedError(
+                f"a Job named {job.job_id} is there, and it is not ours; delete it",
+                failure=FailureClass.NEVER_STARTED.value,
+            )
+        return found
+
+    def release(self, handle: Handle) -> None:
+        with translated(f"release {handle.job_id}"):
+            sight = self._sight(handle)
+            first = sight.pod(0) if sight is not None else None
+            if sight is None or first is None or job_status(sight).state is not JobState.HELD:
+                return
+            note = {"metadata": {"annotations": {names.RELEASE: str(first["status"]["podIP"])}}}
+            for pod in sight.pods:
+                self._change_pod(pod, note)
+
+    # --- asking about it ----------------------------------------------------------------------------------------------
+
+    def status(self, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
+        if not handles:
+            return {}
+        with translated("ask for the state of jobs"):
+            seen = self._sights.of(self.owner, [handle.job_id for handle in handles])
+        return {job_id: job_status(sight) for job_id, sight in seen.items()}
+
+    def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:
+        with translated(f"read the output of {handle.job_id}"), self._reading:
+            reader = self._readers.get(handle.job_id)
+            if reader is None or reader.cursor != cursor:
+                reader = self._readers[handle.job_id] = self._reader(handle, cursor)
+            return reader.read(limit)
+
+    def _reader(self, handle: Handle, cursor: str) -> JobReader:
+        def look() -> Mapping[int, Source] | None:
+            sight = self._sight(handle)
+            return None if sight is None else sources(sight)
+
+        return open_reader(
+            handle,
+            cursor,
+            streams=self._streams,
+            endpoint=self._cluster.endpoint,
+            path=lambda pod: f"{self._cluster.path('pods', pod)}/log",
+            look=look,
+            on_data=lambda: self._wake(handle.job_id),
+        )
+
+    def list_jobs(self) -> Collection[Found]:
+        with translated("list the jobs"):
+            jobs = list(self._cluster.find("jobs", labelSelector=self._mine()))
+        marks = [(_handle(job), mark) for job in jobs if (mark := names.read_mark(job)) is not None]
+        return [Found(handle, mark) for handle, mark in marks if mark.owner == self.owner]
+
+    # --- ending it ----------------------------------------------------------------------------------------------------
+
+    def cancel(self, handle: Handle, *, force: bool = False) -> None:
+        """Begin the end of a job. The KILL comes when the grace is over that the job was submitted with, forced or not:
+        Kubernetes cannot shorten a grace that has begun, and a pod that is deleted takes its output with it.
+        """
+        with translated(f"cancel {handle.job_id}"):
+            sight = self._sight(handle)
+            if sight is None or job_status(sight).state.ended:
+                return
+            self._note_cancel(sight, suspend=not sight.started())
+            if sight.started():
+                for pod in live_pods(sight.pods):
+                    self._change_pod(pod, {"spec": {"activeDeadlineSeconds": 1}})
+
+    def _note_cancel(self, sight: Sight, *, suspend: bool) -> None:
+        """Note the cancel in the Job; one of which no program has begun makes no pods any more."""
+        change: dict[str, object] = {
+            "metadata": {"annotations": {names.CANCELLED: datetime.now(UTC).isoformat(timespec="seconds")}}
+        }
+        if suspend:
+            change["spec"] = {"suspend": True}
+        if suspend or not sight.cancelled:
+            self._cluster.patch("jobs", sight.job["metadata"]["name"], change)
+
+    def remove(self, handle: Handle) -> None:
+        with translated(f"remove {handle.job_id}"):
+            with self._reading:
+                reader = self._readers.pop(handle.job_id, None)
+                if reader is not None:
+                    reader.close()
+            sight = self._sight(handle)
+            if sight is None:
+                return
+            self._sights.forget(sight.job["metadata"]["uid"])
+            with _gone_is_fine():
+                self._cluster.delete("jobs", handle.job_id)
+
+    def _change_pod(self, pod: Thing, change: Thing) -> None:
+        with _gone_is_fine():
+            self._cluster.patch("pods", pod["metadata"]["name"], change)
+
+    def _sight(self, handle: Handle) -> Sight | None:
+        return self._sights.of(self.owner, [handle.job_id]).get(handle.job_id)
+
+    # --- the engine ---------------------------------------------------------------------------------------------------
+
+    def watch(self, wake: Callable[[str], None], stop: Event) -> None:
+        self._wake = wake
+
+        def see(pod: Thing) -> None:
+            self._sights.remember(pod)
+            wake(watching.job_of(pod))
+
+        with translated("watch the jobs"):
+            watching.follow(self._cluster, self._mine(), see, stop)
+
+    def capacity(self) -> Capacity | None:
+        """Return what the quotas of the namespace leave; None where there is none, or we may not see them."""
+        measured, free = self._free
+        if time.monotonic() < measured + CAPACITY_SECONDS:
+            return free
+        with translated("ask for the quotas"):
+            try:
+                free = quota.free(self._cluster.find("resourcequotas"), self.gpu_resources.values())
+            except ApiException as error:
+                if error.status != 403:
+                    raise
+                free = None
+        self._free = (time.monotonic(), free)
+        return free
+
+    def probe(self) -> Health:
+        return probe(self._cluster, user=self._user())
+
+    def close(self) -> None:
+        self._streams.close_all()
+        self._cluster.close()
+
+    def _mine(self) -> str:
+        return f"{names.OWNER}={names.owner_label(self.owner)}"
+
+    def _user(self) -> str:
+        if self.user:
+            return self.user
+        if os.geteuid():
+            return f"{os.geteuid()}:{os.getegid()}"
+        return "65534:65534" if self.dev else ""
+
+    def _site(self) -> manifest.Site:
+        return manifest.Site(
+            user=self._user(),
+            namespace=self.namespace,
+            pull=self.pull.policy,
+            pull_secrets=self.pull_secrets,
+            claim=self.pvc,
+            claim_folder="" if self.shared is None else str(self.shared),
+            tmp_size=self.tmp_size,
+            gpu_resources=self.gpu_resources,
+            node_selector=self.node_selector,
+            priority_class=self.priority_class,
+            node_lost_after=int(self.node_lost_after.total_seconds()),
+        )
+
+
+def _handle(job: Thing) -> Handle:
+    spec = job["spec"]
+    ranks = int(spec["completions"]) * len(spec["template"]["spec"]["containers"])
+    return Handle(job["metadata"]["name"], job["metadata"]["uid"], ranks)
+
+
+@contextlib.contextmanager
+def _gone_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except ApiException as error:
+        if error.status != 404:
+            raise

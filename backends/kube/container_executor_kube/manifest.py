@@ -1,0 +1,281 @@
+"""A job as the Job that is posted to Kubernetes. Pure."""
+
+import math
+import posixpath
+from collections.abc import Mapping
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import PurePosixPath
+from typing import Any
+
+import attrs
+
+from container_executor.errors import Problem, UnsupportedError
+from container_executor.models import JobSpec, Mount, Plan, rank_env
+from container_executor_kube import names, starting
+
+HOME = "/home/job"
+OUTPUT = "/dev/termination-log"
+"""What is written there becomes a part of the pod's status, up to 4096 bytes (kubernetes.io, Pod failure)."""
+LONGEST_STRING = 131_071
+"""Bytes of one argument or variable: the kernel's MAX_ARG_STRLEN less its NUL (execve(2))."""
+LONGEST_INPUT = 200_000
+"""Bytes of an input: all annotations of an object hold 256 KiB together (kubernetes.io, Annotations)."""
+JOB_SLACK = 10
+"""Seconds from the end of a job's lifetime to the end of what was never placed. A program that ends in time is ended by its
+pod, which stays readable; what the Job's own deadline ends is deleted with its output."""
+
+
+@attrs.frozen
+class Site:
+    """What the site decided about pods.
+
+    Attributes:
+        user: ``uid:gid`` of every program.
+        namespace: Where jobs go; "" leaves it to the connection.
+        pull: ``imagePullPolicy``.
+        pull_secrets: Names of Secrets with the logins of registries.
+        claim: The PersistentVolumeClaim that holds the daemon's directories, "" for none.
+        claim_folder: Where the daemon sees that claim.
+        tmp_size: Bytes of ``/tmp`` and of the home directory each.
+        gpu_resources: By name of a GPU, the resource that stands for it; "" for any.
+        node_selector: Labels of the nodes that jobs may run on.
+        priority_class: Name of a PriorityClass, "" for the cluster's default.
+        node_lost_after: Seconds after which a node that does not answer counts as lost.
+    """
+
+    user: str
+    namespace: str = ""
+    pull: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    claim: str = ""
+    claim_folder: str = ""
+    tmp_size: int = 2**30
+    gpu_resources: Mapping[str, str] = attrs.field(factory=dict)
+    node_selector: Mapping[str, str] = attrs.field(factory=dict)
+    priority_class: str = ""
+    node_lost_after: int = 30
+
+
+def make_plan(job: JobSpec, site: Site) -> Plan:
+    """Return the plan of *job*.
+
+    Raises:
+        UnsupportedError: This site cannot run it; every problem has its place in the spec.
+    """
+    problems = _problems(job, site)
+    if problems:
+        raise UnsupportedError(problems)
+    metadata: dict[str, Any] = {
+        "name": job.job_id,
+        "labels": names.labels(job),
+        "annotations": {names.MARK: names.write_mark(job.mark)},
+    }
+    if site.namespace:
+        metadata["namespace"] = site.namespace
+    spec = {
+        "completionMode": "Indexed",
+        "completions": job.nodes,
+        "parallelism": job.nodes,
+        # With backoffLimit 0 the first pod that fails makes the controller delete the others, output and all.
+        "backoffLimitPerIndex": 0,
+        "template": {"metadata": _pod_metadata(job), "spec": _pod(job, site)},
+    }
+    return Plan(job, {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec})
+
+
+def with_lifetime(request: Mapping[str, Any], *, grace: timedelta, lifetime: timedelta, now: float) -> dict[str, Any]:
+    """Return the request with an end: TERM at *lifetime* less *grace* after *now* (seconds since 1970), KILL at *lifetime*."""
+    body: dict[str, Any] = deepcopy(dict(request))
+    seconds = grace_seconds(grace)
+    deadline = max(1, math.floor((lifetime - grace).total_seconds()))
+    end = math.ceil(now + max(0.0, (lifetime - grace).total_seconds()))
+    body["spec"]["activeDeadlineSeconds"] = math.ceil(lifetime.total_seconds()) + JOB_SLACK
+    template = body["spec"]["template"]
+    template["metadata"]["annotations"][names.END] = str(end)
+    template["spec"]["activeDeadlineSeconds"] = deadline
+    for container in template["spec"]["containers"]:
+        container["args"] = starting.with_end(container["args"], end=end, deadline=deadline, grace=seconds)
+    return body
+
+
+def grace_seconds(grace: timedelta) -> int:
+    """Return the time between TERM and KILL as Kubernetes counts it. With 0 it would forget the pod at once."""
+    return max(1, math.ceil(grace.total_seconds()))
+
+
+def _pod_metadata(job: JobSpec) -> dict[str, Any]:
+    notes = {names.MARK: names.write_mark(job.mark)}
+    if job.input:
+        notes[names.INPUT] = job.input
+    return {"labels": names.labels(job), "annotations": notes}
+
+
+def _pod(job: JobSpec, site: Site) -> dict[str, Any]:
+    uid, _, gid = site.user.partition(":")
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": grace_seconds(job.grace),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsUser": int(uid),
+            "runAsGroup": int(gid or uid),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "tolerations": [_tolerate(taint, site.node_lost_after) for taint in ("not-ready", "unreachable")],
+        "containers": [_container(job, local, site) for local in range(job.processes_per_node)],
+        "volumes": _volumes(job, site),
+    }
+    if job.nodes > 1:
+        pod["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_apart(job)]}}
+    if site.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in site.pull_secrets]
+    if site.node_selector:
+        pod["nodeSelector"] = dict(sorted(site.node_selector.items()))
+    if site.priority_class:
+        pod["priorityClassName"] = site.priority_class
+    return pod
+
+
+def _tolerate(taint: str, seconds: int) -> dict[str, Any]:
+    key = f"node.kubernetes.io/{taint}"
+    return {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
+
+
+def _apart(job: JobSpec) -> dict[str, Any]:
+    """Return the rule that no two pods of a job share a node."""
+    return {"labelSelector": {"matchLabels": names.labels(job)}, "topologyKey": "kubernetes.io/hostname"}
+
+
+def _container(job: JobSpec, local: int, site: Site) -> dict[str, Any]:
+    meeting = job.processes_per_node if job.nodes > 1 else 0
+    container: dict[str, Any] = {
+        "name": names.container_name(local),
+        "image": job.image,
+        "imagePullPolicy": "Always" if job.pull else site.pull,
+        "command": [literal(word) for word in starting.COMMAND],
+        "args": [literal(word) for word in starting.arguments(job.argv, meeting=meeting)],
+        "env": _environment(job, local),
+        "resources": _resources(job, site),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": OUTPUT,
+        "terminationMessagePolicy": "File",
+        "volumeMounts": _mounts(job, local, site),
+    }
+    return container
+
+
+def literal(word: str) -> str:
+    """Return *word* so that it arrives as it is: Kubernetes expands ``$(NAME)`` and makes one ``$`` of two."""
+    return word.replace("$", "$$")
+
+
+def _environment(job: JobSpec, local: int) -> list[dict[str, Any]]:
+    """Return the variables of a rank. Which node it is on is known in its pod only, and rank 0's address at the release."""
+    variables = {"HOME": HOME, **rank_env(job, local)}
+    if local == 0:
+        variables["COLONIES_OUTPUT"] = OUTPUT
+    if job.input:
+        variables["COLONIES_INPUT"] = f"{starting.FOLDER}/{starting.INPUT_FILE}"
+    if job.nodes > 1:
+        for name in ("RANK", "NODE_RANK", "MASTER_ADDR"):
+            del variables[name]
+    listed: list[dict[str, Any]] = [
+        {"name": name, "value": literal(value)} for name, value in sorted(variables.items())
+    ]
+    if job.nodes > 1:
+        index = {"fieldRef": {"fieldPath": f"metadata.annotations['{names.INDEX}']"}}
+        listed.append({"name": "NODE_RANK", "valueFrom": index})
+    return listed
+
+
+def _resources(job: JobSpec, site: Site) -> dict[str, Any]:
+    wanted: dict[str, str] = {}
+    if job.cpu:
+        wanted["cpu"] = f"{job.cpu}m"
+    if job.memory:
+        wanted["memory"] = str(job.memory)
+    if job.gpus:
+        wanted[site.gpu_resources[job.gpu_name]] = str(job.gpus)
+    return {"requests": wanted, "limits": dict(wanted)} if wanted else {}
+
+
+def _volumes(job: JobSpec, site: Site) -> list[dict[str, Any]]:
+    size = {"sizeLimit": str(site.tmp_size)}
+    volumes: list[dict[str, Any]] = [
+        {"name": f"{place}-{local}", "emptyDir": dict(size)}
+        for local in range(job.processes_per_node)
+        for place in ("home", "tmp")
+    ]
+    if items := _own_files(job):
+        volumes.append({"name": "own", "downwardAPI": {"items": items}})
+    if job.mounts:
+        volumes.append({"name": "claim", "persistentVolumeClaim": {"claimName": site.claim}})
+    return volumes
+
+
+def _own_files(job: JobSpec) -> list[dict[str, Any]]:
+    files = {starting.RELEASE_FILE: names.RELEASE} if job.nodes > 1 else {}
+    if job.input:
+        files[starting.INPUT_FILE] = names.INPUT
+    return [
+        {"path": path, "fieldRef": {"fieldPath": f"metadata.annotations['{note}']"}} for path, note in files.items()
+    ]
+
+
+def _mounts(job: JobSpec, local: int, site: Site) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [
+        {"name": f"home-{local}", "mountPath": HOME},
+        {"name": f"tmp-{local}", "mountPath": "/tmp"},  # noqa: S108 - the job's own
+    ]
+    if _own_files(job):
+        mounts.append({"name": "own", "mountPath": starting.FOLDER, "readOnly": True})
+    return mounts + [_mount(mount, site) for mount in job.mounts]
+
+
+def _mount(mount: Mount, site: Site) -> dict[str, Any]:
+    inside = str(PurePosixPath(mount.source).relative_to(site.claim_folder))
+    place = {"name": "claim", "mountPath": mount.target, "readOnly": mount.read_only}
+    return place if inside == "." else {**place, "subPath": inside}
+
+
+def _problems(job: JobSpec, site: Site) -> list[Problem]:
+    found = [problem for mount in job.mounts if (problem := _mount_problem(mount, site))]
+    texts = [("kwargs.args", text) for text in job.argv]
+    texts += [(f"env.{name}", f"{name}={text}") for name, text in job.env.items()]
+    found += [
+        Problem(place, f"{len(text.encode())} bytes; the kernel takes {LONGEST_STRING} in one argument or variable")
+        for place, text in texts
+        if len(text.encode()) > LONGEST_STRING
+    ]
+    if len(job.input.encode()) > LONGEST_INPUT:
+        words = f"{len(job.input.encode())} bytes; Kubernetes takes {LONGEST_INPUT} here: pass results on as files"
+        found.append(Problem("the parents' output", words))
+    if job.gpus and job.gpu_name not in site.gpu_resources:
+        known = ", ".join(sorted(name for name in site.gpu_resources if name)) or "none"
+        words = f"this site has no GPU {job.gpu_name!r}; it knows: {known} (gpu_resources in [backends.kube])"
+        found.append(Problem("conditions.gpu.name", words))
+    if not site.user:
+        words = 'a daemon that runs as root must be told whom jobs run as: set user = "UID:GID" in [backends.kube]'
+        found.append(Problem("", words))
+    return found
+
+
+def _mount_problem(mount: Mount, site: Site) -> Problem | None:
+    place = f"fs.mount + dir {mount.target}"
+    normal = posixpath.normpath(mount.target)
+    if not mount.target.startswith("/") or normal in ("/", "/proc", "/sys", "/dev") or ":" in mount.target:
+        words = "cannot be mounted; write an absolute path without a colon, below the root, other than /proc, /sys, /dev"
+        return Problem(place, words)
+    if not site.claim or not site.claim_folder:
+        words = "this site mounts no files; the site sets pvc and shared in [backends.kube]"
+        return Problem(place, words)
+    if not PurePosixPath(posixpath.normpath(mount.source)).is_relative_to(site.claim_folder):
+        words = f"{mount.source} is not on the claim {site.claim}, which the daemon sees at {site.claim_folder}"
+        return Problem(place, words)
+    return None

@@ -1,0 +1,166 @@
+"""Reads the output of one job from the follow streams of its containers, from any place in it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+
+from container_executor.models import Gap, Handle, LogChunk, LogLine
+from container_executor.streams import Endpoint, Streams
+from container_executor_kube.lines import Lines, Place, format_cursor, parse_cursor
+from container_executor_kube.sources import Source
+
+FIRST_SECONDS = 0.3
+"""How long a stream that was just opened may take to bring what is there already."""
+TRIES = 5
+"""Reads of the output of a program that has ended after which it counts as lost."""
+
+
+@attrs.define(eq=False)
+class RankReader:
+    """One rank's output.
+
+    Attributes:
+        rank: Whose it is.
+        key: Its stream's.
+        place: How far it has been passed on.
+        lines: What takes its stream apart, None while none is open.
+        last: The stream was opened when the program had ended, so that its end is the end.
+        failures: Reads of a program that has ended that brought no log.
+        ended: Nothing more can come.
+    """
+
+    rank: int
+    key: str
+    place: Place
+    lines: Lines | None = None
+    last: bool = False
+    failures: int = 0
+    ended: bool = False
+
+
+@attrs.define(eq=False)
+class JobReader:
+    """The output of all ranks of a job.
+
+    Attributes:
+        handle: The job.
+        streams: Where the streams are followed.
+        endpoint: Tells where they come from.
+        path: Tells the path of a pod's log.
+        look: Tells where each rank's output is; None where there is no such job.
+        on_data: Called when something arrived.
+        ranks: One for each rank.
+    """
+
+    handle: Handle
+    streams: Streams
+    endpoint: Callable[[], Endpoint]
+    path: Callable[[str], str]
+    look: Callable[[], Mapping[int, Source] | None]
+    on_data: Callable[[], None]
+    ranks: Sequence[RankReader]
+
+    @property
+    def cursor(self) -> str:
+        """Where it has come to."""
+        return format_cursor([rank.place for rank in self.ranks])
+
+    def read(self, limit: int) -> LogChunk:
+        """Return about *limit* bytes of what has arrived."""
+        self._open_all()
+        share = max(4096, limit // len(self.ranks))
+        lines: list[LogLine] = []
+        gaps: list[Gap] = []
+        for rank in self.ranks:
+            found, gap = self._read(rank, share)
+            gaps += [attrs.evolve(gap, before=len(lines) + gap.before)] if gap else []
+            lines += found
+        end = not lines and all(rank.ended for rank in self.ranks)
+        return LogChunk(tuple(lines), self.cursor, end, tuple(gaps))
+
+    def close(self) -> None:
+        """Follow no more."""
+        for rank in self.ranks:
+            self.streams.close(rank.key)
+
+    def _open_all(self) -> None:
+        waiting = [rank for rank in self.ranks if not rank.ended and rank.lines is None]
+        if not waiting:
+            return
+        sources = self.look() or {}
+        opened = [rank.key for rank in waiting if rank.rank in sources and self._open(rank, sources[rank.rank])]
+        self._first_answers(opened)
+
+    def _open(self, rank: RankReader, source: Source) -> bool:
+        """Open a rank's stream and return True; or see that it has none."""
+        if not source.pod or not source.begun:
+            rank.ended = source.ended
+            return False
+        rank.lines, rank.last = Lines(rank.rank, rank.place), source.ended
+        query = f"container={source.container}&follow=true&timestamps=true{rank.place.since()}"
+        self.streams.open(rank.key, self.endpoint(), f"{self.path(source.pod)}?{query}", on_data=self.on_data)
+        return True
+
+    def _first_answers(self, keys: Sequence[str]) -> None:
+        """Give the apiserver the time of one call to send what is there already."""
+        deadline = time.monotonic() + FIRST_SECONDS
+        while time.monotonic() < deadline:
+            opened = [self.streams.get(key) for key in keys]
+            if all(stream is None or stream.waiting or stream.ended for stream in opened):
+                return
+            time.sleep(0.005)
+
+    def _read(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
+        if rank.lines is None:
+            return [], None
+        over = self.streams.ended(rank.key)  # looked at first: what arrives after this look is read next time
+        lines, gap = rank.lines.feed(self.streams.take(rank.key, share))
+        if over and self.streams.ended(rank.key):
+            lost = self._close(rank, lines)
+            gap = gap or lost
+        elif rank.lines.strange:
+            gap = gap or self._close(rank, lines)
+        rank.place = rank.lines.place if rank.lines else rank.place
+        return lines, gap
+
+    def _close(self, rank: RankReader, lines: list[LogLine]) -> Gap | None:
+        """End a stream that has ended: for good where the program had, else it is opened anew at the next call."""
+        stream, taken = self.streams.get(rank.key), rank.lines
+        error = stream.error if stream is not None else ""
+        self.streams.close(rank.key)
+        rank.lines = None
+        if taken is None:
+            return None
+        if not error and not taken.strange:
+            lines += taken.finish()
+            rank.place, rank.ended = taken.place, rank.last
+            return None
+        rank.place = taken.place
+        return self._failed(rank, len(lines), taken.strange or error)
+
+    def _failed(self, rank: RankReader, before: int, words: str) -> Gap | None:
+        rank.failures += rank.last
+        if rank.failures < TRIES:
+            return None
+        rank.ended = True
+        return Gap(rank.rank, before=before, reason=f"the node does not have the output any more: {words}")
+
+
+def open_reader(
+    handle: Handle,
+    cursor: str,
+    *,
+    streams: Streams,
+    endpoint: Callable[[], Endpoint],
+    path: Callable[[str], str],
+    look: Callable[[], Mapping[int, Source] | None],
+    on_data: Callable[[], None],
+) -> JobReader:
+    """Return a reader of a job's output after *cursor*."""
+    ranks = []
+    for number, place in enumerate(parse_cursor(cursor, handle.ranks)):
+        key = f"{handle.job_id}/{number}"
+        streams.close(key)
+        ranks.append(RankReader(number, key, place))
+    return JobReader(handle, streams, endpoint, path, look, on_data, ranks)
