@@ -16,7 +16,7 @@ from container_executor.settings.model import PREFIX, fields, sections, variable
 BACKEND_VARIABLES: Mapping[str, str] = {
     "EXECUTOR_K8S_NAMESPACE": "backends.kube.namespace",
     "EXECUTOR_K8S_PVC": "backends.kube.pvc",
-    "EXECUTOR_IMAGE_DIR": "backends.slurm.image_dir",
+    "EXECUTOR_IMAGE_DIR": "backends.slurm.image_cache",
     "EXECUTOR_ROCM": "backends.slurm.rocm",
     "GRES": "backends.slurm.gres",
     "SLURM_ACCOUNT": "backends.slurm.account",

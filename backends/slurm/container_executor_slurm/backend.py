@@ -1,6 +1,6 @@
 """The contract on Slurm: one batch script a job, a shared folder for what it leaves, Slurm's commands for the rest."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import attrs
 
 from container_executor.backend import LOG_LIMIT, Backend
-from container_executor.errors import Problem, UnsupportedError
+from container_executor.errors import UnsupportedError
 from container_executor.models import Capacity, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
-from container_executor_slurm import logs, probe, script, wakes
+from container_executor_slurm import gpus, logs, probe, script, wakes
 from container_executor_slurm.asking import Inquiry
 from container_executor_slurm.commands import Commands
 from container_executor_slurm.images import ImageCache
@@ -47,14 +47,15 @@ class SlurmBackend(Backend):
     account: str = _setting("", "account that jobs are charged to")
     qos: str = _setting("", "quality of service that jobs ask for")
     options: tuple[str, ...] = _setting((), "further options of sbatch, such as --constraint=ib")
-    prologue: str = _setting("", "shell lines that run first on each node, such as module load apptainer")
+    modules: tuple[str, ...] = _setting((), "environment modules that are loaded first on each node")
+    prologue: str = _setting("", "shell lines that run next on each node")
     apptainer: str = _setting("apptainer", "the container program: apptainer or singularity, or a path")
     apptainer_options: tuple[str, ...] = _setting((), "further options of apptainer exec")
     gpu_options: Mapping[str, str] = _setting(
-        {"": "--gpus-per-task={gpus}"},
-        "by name of a GPU: options of sbatch and srun; {gpus} a rank, {node_gpus} a node",
+        {}, "by name of a GPU: options of sbatch and srun that ask for it; {gpus} a rank, {node_gpus} a node"
     )
-    gpu_flag: str = _setting("--nv", "option of apptainer exec that brings the GPU driver in: --nv or --rocm")
+    gres: bool = _setting(False, "ask for GPUs without such options by --gres=gpu:NAME:COUNT, not by --gpus-per-task")
+    rocm: bool = _setting(False, "GPUs are AMD's: containers get the ROCm driver")
     accounting: bool = _setting(True, "ask sacct about jobs that the controller has forgotten")
     commands: Path | None = _setting(None, "directory of Slurm's commands where they are not on PATH")
     timeout: timedelta = _setting(timedelta(seconds=30), "how long one of Slurm's commands may take")
@@ -64,7 +65,10 @@ class SlurmBackend(Backend):
     # --- before the job -----------------------------------------------------------------------------------------------
 
     def plan(self, job: JobSpec) -> Plan:
-        problems = [*self._problems(job)]
+        problems = [
+            *script.problems(job, str(self._jobs().root)),
+            *gpus.problems(job, self.gpu_options, gres=self.gres),
+        ]
         if problems:
             raise UnsupportedError(problems)
         image = parse(job.image, (*self._roots(), self._image_folder())).uri
@@ -173,19 +177,12 @@ class SlurmBackend(Backend):
 
     def _site(self, job: JobSpec) -> script.Site:
         named = {"--partition": self.partition, "--account": self.account, "--qos": self.qos}
-        gpus = self.gpu_options[job.gpu_name].format(gpus=job.gpus, node_gpus=job.gpus * job.processes_per_node)
         return script.Site(
             root=str(self._jobs().root),
             options=(*(f"{option}={value}" for option, value in named.items() if value), *self.options),
-            prologue=self.prologue,
+            prologue=script.prologue(self.modules, self.prologue),
             apptainer=self.apptainer,
             apptainer_options=self.apptainer_options,
-            gpu_options=tuple(gpus.split()) if job.gpus else (),
-            gpu_flag=self.gpu_flag,
+            gpu_options=gpus.request(job, self.gpu_options, gres=self.gres),
+            gpu_flag="--rocm" if self.rocm else "--nv",
         )
-
-    def _problems(self, job: JobSpec) -> Iterator[Problem]:
-        yield from script.problems(job, str(self._jobs().root))
-        if job.gpus and job.gpu_name not in self.gpu_options:
-            known = ", ".join(sorted(filter(None, self.gpu_options))) or "none by name"
-            yield Problem("conditions.gpu.name", f"this site has no GPU {job.gpu_name!r}; it has: {known}")

@@ -57,8 +57,22 @@ class Site:
 
 def render(job: JobSpec, image: str, site: Site) -> str:
     """Return the script that runs *job* in *image* (what ``apptainer exec`` takes). Its end is not in it: that is a file."""
-    parts = ["#!/bin/bash", *_options(job, site), "", *_site_lines(site), *_values(job, image, site), "", _fixed_part()]
+    parts = [
+        "#!/bin/bash",
+        *_options(job, site),
+        "",
+        *filter(None, [site.prologue]),
+        *_values(job, image, site),
+        "",
+        _fixed_part(),
+    ]
     return "\n".join(parts)
+
+
+def prologue(modules: Sequence[str], lines: str) -> str:
+    """Return the shell lines that run first: loading environment modules, then the site's own."""
+    load = [f"module load {shlex.join(modules)}"] if modules else []
+    return "\n".join([*load, *([lines.rstrip("\n")] if lines else [])])
 
 
 def encode_mark(mark: Mark) -> str:
@@ -114,10 +128,6 @@ def _size(job: JobSpec) -> list[str]:
 def _memory(job: JobSpec) -> list[str]:
     # --mem is for a node, and 0 would ask for all of it: https://slurm.schedmd.com/sbatch.html#OPT_mem
     return [f"--mem={-(-job.memory * job.processes_per_node // 2**20)}M"] if job.memory else []
-
-
-def _site_lines(site: Site) -> list[str]:
-    return [site.prologue.rstrip("\n")] if site.prologue else []
 
 
 def _values(job: JobSpec, image: str, site: Site) -> list[str]:

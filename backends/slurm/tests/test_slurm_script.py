@@ -61,7 +61,7 @@ def test_a_job_that_asks_for_no_memory_does_not_get_the_whole_node() -> None:
 
 
 def test_gpus_are_asked_for_as_the_site_says_by_name() -> None:
-    site = {"gpu_options": {"": "--gpus-per-task={gpus}", "A100": "--partition=a100 --gres=gpu:a100:{node_gpus}"}}
+    site = {"gpu_options": {"A100": "--partition=a100 --gres=gpu:a100:{node_gpus}"}}
     job = attrs.evolve(JOB, gpus=2, processes_per_node=2)
 
     assert "--gpus-per-task=2" in options(script(job, **site))
@@ -70,6 +70,19 @@ def test_gpus_are_asked_for_as_the_site_says_by_name() -> None:
     assert "--nv" in array(named, "ce_apptainer")
     with pytest.raises(UnsupportedError, match=r"no GPU 'H100'; it has: A100"):
         script(attrs.evolve(job, gpu_name="H100"), **site)
+
+
+def test_a_site_may_let_slurm_know_its_gpus_by_name() -> None:
+    job = attrs.evolve(JOB, gpus=1, processes_per_node=2)
+
+    text = script(attrs.evolve(job, gpu_name="mi250"), gres=True, rocm=True)
+
+    assert "--gres=gpu:mi250:2" in options(text)
+    assert "--rocm" in array(text, "ce_apptainer")
+    assert "--gres=gpu:2" in options(script(job, gres=True))
+    for name in ("a --account=other", "x{0}", "a\n#SBATCH --nodes=9"):
+        with pytest.raises(UnsupportedError, match="must consist of letters"):
+            script(attrs.evolve(job, gpu_name=name), gres=True)
 
 
 def test_users_text_is_one_word_each_and_no_line_of_the_script_is_theirs() -> None:
@@ -102,10 +115,10 @@ def test_containers_are_shut_in() -> None:
     assert {"--containall", "--cleanenv", "--no-eval", "--no-init"} <= {*array(script(), "ce_apptainer")}
 
 
-def test_a_prologue_runs_before_anything_of_ours() -> None:
-    text = script(prologue="module load apptainer\n")
+def test_modules_and_prologue_run_before_anything_of_ours() -> None:
+    text = script(modules=("PDC", "apptainer/1.4"), prologue="umask 027\n")
 
-    assert text.index("module load apptainer") < text.index("ce_job=")
+    assert "\nmodule load PDC apptainer/1.4\numask 027\nce_job=" in text
 
 
 def test_bash_reads_the_script() -> None:
