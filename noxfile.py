@@ -46,7 +46,7 @@ def tests(session: nox.Session) -> None:
     session.install(*TESTS, "-e", ".[all,testing]", "-e", "examples/backend")
     for line in _engines_missing():
         session.log(line)
-    together = ("-n", str(AT_ONCE), "--dist", "loadgroup", "--cov", "--cov-report=")
+    together = ("-n", str(AT_ONCE), "--cov", "--cov-report=")
     session.run("pytest", "-q", "--durations=25", *together, *session.posargs)
     session.run("coverage", "report", "--format=total")
 

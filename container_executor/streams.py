@@ -47,7 +47,8 @@ class Stream:
     Attributes:
         status: HTTP status, 0 before the answer began.
         ended: Nothing more will arrive; what is buffered can still be taken.
-        error: Why it ended early: the engine's words, or the connection's; "" for a clean end.
+        error: Why it ended early: the engine's words, or the connection's; "" for a clean end. After an error the last bytes that
+            the HTTP client held may be missing: whoever wants them opens the stream again from where the data ended.
         data: What waits to be taken, under *lock*; a full buffer waits for *room*. These and *task* are for :class:`Streams`.
     """
 
