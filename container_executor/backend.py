@@ -120,6 +120,10 @@ class Backend(abc.ABC):
         """Return what is free now, cheaply; None where only the site's fixed numbers count."""
         return None
 
+    def run_as(self) -> str:
+        """Return the ``UID:GID`` that programs of jobs run as, "" for the daemon's own; directories are given to them."""
+        return ""
+
     @abc.abstractmethod
     def probe(self) -> Health:
         """Return how the engine is. Raises nothing."""

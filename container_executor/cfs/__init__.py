@@ -1,14 +1,13 @@
 """The Colonies file system: directories of a site and labels of a colony, brought together by content.
 
 A server keeps records (label, name, size, checksum); the contents are in an object store. :class:`Syncer` brings both sides
-together; everything that it is told to do it looks at first and returns as a :class:`Plan`.
+together; everything that it is told to do it looks at first and returns as a :class:`Plan`. :mod:`container_executor.cfs.store` opens the store.
 """
 
 from container_executor.cfs.errors import CfsError, DiskError, PathError, StoreError, SyncError
 from container_executor.cfs.hashes import Hashes
 from container_executor.cfs.names import normal_label
 from container_executor.cfs.plan import Plan, Policy, Side
-from container_executor.cfs.store import Store, folder_store, open_store
 from container_executor.cfs.sync import Progress, Syncer
 from container_executor.cfs.tree import Tree
 
@@ -21,12 +20,9 @@ __all__ = [
     "Policy",
     "Progress",
     "Side",
-    "Store",
     "StoreError",
     "SyncError",
     "Syncer",
     "Tree",
-    "folder_store",
     "normal_label",
-    "open_store",
 ]

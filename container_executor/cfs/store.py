@@ -35,11 +35,6 @@ from container_executor.settings import Settings, StoreKind
 if TYPE_CHECKING:
     from obstore.store import RetryConfig  # a stub: it is not there at run time
 
-PART = 8 * 2**20
-"""Bytes of one part of a large object."""
-MOST_PARTS = 9_000
-"""Parts of one object; S3 takes 10,000 (S3 user guide, multipart upload limits)."""
-PARTS_AT_ONCE = 3
 CHUNK = 2**20
 PREFIX = 16
 _SILENCE = timedelta(seconds=30)
@@ -85,13 +80,18 @@ class Store:
         self._making_bucket(lambda: obstore.put(self._inner, key, data, use_multipart=False))
 
     @contextmanager
-    def writing(self, key: str, size: int) -> Iterator[Any]:
-        """Yield a writer of a large object of about *size* bytes; the object is there once the block has ended well."""
-        part = max(PART, -(-size // MOST_PARTS))
+    def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
+        """Yield a writer of a large object; the object is there once the block has ended well.
+
+        Args:
+            key: Its key.
+            part: Bytes of each part, of which S3 takes 10,000 (S3 user guide, multipart upload limits).
+            at_once: Parts that are in memory on their way at once.
+        """
         with self._told():
             # The writer has no way to abort. What is never closed never becomes an object; the store's own rules end its parts.
             writer: Any = self._making_bucket(
-                lambda: obstore.open_writer(self._inner, key, buffer_size=part, max_concurrency=PARTS_AT_ONCE)
+                lambda: obstore.open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
             )
             yield writer
             writer.close()

@@ -6,8 +6,9 @@ came down is there whole, and every one that went up has its record.
 
 import threading
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -27,7 +28,6 @@ from container_executor.cfs.hashes import Hashes, checksum_of
 from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, scan
-from container_executor.cfs.store import Store
 from container_executor.cfs.transfer import Budget, Mover, Sent
 from container_executor.cfs.tree import Tree
 from container_executor.client import (
@@ -40,6 +40,9 @@ from container_executor.client import (
     ServerFaultError,
     UnsendableError,
 )
+
+if TYPE_CHECKING:
+    from container_executor.cfs.store import Store  # obstore is imported where something is stored
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +88,7 @@ class Syncer:
     """
 
     client: Client
-    store: Store
+    store: "Store"
     hashes: Hashes
     patience: float = PATIENCE
     files_at_once: int = AT_ONCE
@@ -113,21 +116,18 @@ class Syncer:
         self, tree: Tree, remote: Remote, policy: Policy, *, without: Collection[str] = (), sides: Side = Side.ALL
     ) -> Plan:
         """Return what it takes to bring a directory and files that are known together."""
-        local = await self._in_thread(scan, tree, without)
+        local = await self.in_thread(scan, tree, without)
         return make_plan(await self.hashed(tree, local, remote), remote, policy, sides)
 
     async def hashed(self, tree: Tree, local: Listing, remote: Remote) -> Listing:
         """Return the listing with the checksums that a comparison needs."""
-        known = await self._in_thread(self._from_cache, local, remote)
+        known = await self.in_thread(self._from_cache, local, remote)
         files = {**local.files, **{file.path: file for file in known}}
         wanted = [file for file in known if not file.checksum]
 
         async def one(file: LocalFile) -> None:
-            try:
-                checksum = await self._stoppable(partial(checksum_of, tree, file, self.hashes))
-            except (ChangingError, PathError):  # it differs, whatever it will be
-                return
-            files[file.path] = attrs.evolve(file, checksum=checksum)
+            with suppress(ChangingError, PathError):  # it differs, whatever it will be
+                files[file.path] = attrs.evolve(file, checksum=await self.checksum(tree, file))
 
         await each(wanted, one, at_once=self.files_at_once)
         return attrs.evolve(local, files=files)
@@ -135,11 +135,15 @@ class Syncer:
     def _from_cache(self, local: Listing, remote: Remote) -> list[LocalFile]:
         return [attrs.evolve(file, checksum=self.hashes.get(file.stamp)) for file in to_hash(local, remote)]
 
-    async def _stoppable(self, work: Callable[..., T]) -> T:
-        """Run *work* in a thread, which is told to stop when we are cancelled."""
+    async def checksum(self, tree: Tree, file: LocalFile) -> str:
+        """Return the checksum of a file.
+
+        Raises:
+            CfsError: It cannot be read, or was written to meanwhile.
+        """
         stop = threading.Event()
         try:
-            return await self._in_thread(work, stop.is_set)
+            return await self.in_thread(checksum_of, tree, file, self.hashes, stop.is_set)
         finally:
             stop.set()
 
@@ -179,10 +183,10 @@ class Syncer:
             raise SyncError(failures)
 
     async def _down(self, mover: Mover, file: RemoteFile) -> None:
-        await self.again(lambda: self._in_thread(mover.fetch, file))
+        await self.again(lambda: self.in_thread(mover.fetch, file))
 
     async def _up(self, mover: Mover, file: LocalFile, root: str) -> None:
-        sent = await self.again(lambda: self._in_thread(mover.send, file))
+        sent = await self.again(lambda: self.in_thread(mover.send, file))
         label, name = label_of(root, file.path)
         try:
             await self._record(self._describe(label, name, sent))
@@ -236,7 +240,8 @@ class Syncer:
             await anyio.sleep(pause)
             pause = min(_PAUSE_LIMIT, pause * 2)
 
-    async def _in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+    async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
+        """Return what a blocking function returns, called in one of our threads; a cancelled wait leaves it behind."""
         return await anyio.to_thread.run_sync(
             partial(function, *arguments), abandon_on_cancel=True, limiter=self.threads
         )

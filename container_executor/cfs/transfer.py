@@ -9,7 +9,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -17,9 +18,15 @@ from container_executor.cfs.errors import CfsError, ChangingError, ContentError,
 from container_executor.cfs.hashes import Hashes
 from container_executor.cfs.remote import RemoteFile
 from container_executor.cfs.scan import LocalFile, Stamp
-from container_executor.cfs.store import PART, PARTS_AT_ONCE, Store
 from container_executor.cfs.tree import Tree
 
+if TYPE_CHECKING:
+    from container_executor.cfs.store import Store  # obstore is imported where something is stored
+
+PART = 8 * 2**20
+"""Bytes of one part of a large object."""
+MOST_PARTS = 9_000
+PARTS_AT_ONCE = 3
 IN_MEMORY = 32 * 2**20
 """Bytes of content that are in memory at once, however many files are under way."""
 WHOLE = PART
@@ -78,7 +85,7 @@ class Mover:
         stop: Ends what is under way, before anything gets its final name.
     """
 
-    store: Store
+    store: "Store"
     tree: Tree
     hashes: Hashes
     moved: Callable[[int], None] = lambda _count: None
@@ -134,7 +141,7 @@ class Mover:
 
     def _send_parts(self, descriptor: int, size: int, key: str) -> str:
         digest, sent = hashlib.sha256(), 0
-        with self.budget.taking(LARGE), self.store.writing(key, size) as writer:
+        with self.budget.taking(LARGE), self._writing(key, size) as writer:
             buffer = bytearray(2**20)
             while count := os.readv(descriptor, [buffer]):
                 self._check()
@@ -149,6 +156,9 @@ class Mover:
             self._forget(key)
             raise ChangingError("a file changed its size while it was read, or was not stored whole")
         return digest.hexdigest()
+
+    def _writing(self, key: str, size: int) -> AbstractContextManager[Any]:
+        return self.store.writing(key, part=max(PART, -(-size // MOST_PARTS)), at_once=PARTS_AT_ONCE)
 
     def _forget(self, key: str) -> None:
         """Delete an object that no record will name; one that stays is for the garbage collection."""

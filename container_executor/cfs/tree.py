@@ -83,6 +83,11 @@ class Tree:
             self.give(inner)
             return inner
 
+    def make(self) -> None:
+        """Make the directory, if it is missing."""
+        with self.opened(create=True):
+            return
+
     def give(self, descriptor: int) -> None:
         """Give what a descriptor is open on to the owner."""
         if self.owner is not None:

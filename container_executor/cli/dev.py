@@ -26,7 +26,7 @@ from container_executor.execute.daemon import Daemon, open_backend, open_daemon
 from container_executor.funcspec import FunctionSpec, to_wire
 from container_executor.secret import Secret
 from container_executor.server import Server
-from container_executor.settings import Settings
+from container_executor.settings import CfsSettings, Settings, StoreKind
 
 COLONY = "dev"
 PORT = 50080
@@ -111,7 +111,15 @@ def _settings(settings: Settings, server: Server, owner: Identity) -> Settings:
         settings.server, host="127.0.0.1", port=server.port, tls=False, colony=COLONY, key=None, colony_key=key
     )
     executor = attrs.evolve(settings.executor, name=settings.executor.name or "dev", health_port=0)
-    return attrs.evolve(settings, executor=executor, server=address)
+    return attrs.evolve(settings, executor=executor, server=address, cfs=dev_store(settings))
+
+
+def dev_store(settings: Settings) -> CfsSettings:
+    """Return where contents are kept in development mode: where the site says, else in a folder of the state directory."""
+    cfs = settings.cfs
+    if cfs.endpoint or cfs.folder is not None:
+        return cfs
+    return attrs.evolve(cfs, store=StoreKind.FOLDER, folder=settings.state_dir / "objects")
 
 
 def _say_how_to_connect(server: Server, key: Path) -> None:

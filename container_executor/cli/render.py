@@ -1,6 +1,5 @@
 """The command that prints what a backend would send to its engine."""
 
-import posixpath
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -12,6 +11,7 @@ from container_executor.cli.output import write, write_json
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_settings
 from container_executor.cli.specs import read_specs, set_option, spec_arguments
 from container_executor.execute.lease import GRACE, Lease
+from container_executor.execute.staging_entries import entries_of, mounts_of
 from container_executor.funcspec import FunctionSpec, Limits, make_job, substitute, validate
 from container_executor.models import Mark, Mount, Plan
 from container_executor.registry import open_backend
@@ -72,10 +72,9 @@ def _grace(spec: FunctionSpec) -> timedelta:
     return timedelta(seconds=Lease(0.0, spec.maxexectime).grace)
 
 
-def _mounts(spec: FunctionSpec, settings: Settings) -> list[Mount]:
-    if spec.fs is None:
-        return []
-    base = settings.cfs.fs_dir or settings.state_dir / "cfs"
-    fs = substitute(spec, _STAND_IN).fs or spec.fs
-    places = [place.strip("/") for place in (*(entry.dir for entry in fs.snapshots), *(entry.dir for entry in fs.dirs))]
-    return [Mount(str(base / place), posixpath.join(fs.mount or "/", place)) for place in places]
+def _mounts(spec: FunctionSpec, settings: Settings) -> tuple[Mount, ...]:
+    fs = substitute(spec, _STAND_IN).fs
+    if fs is None:
+        return ()
+    base = (settings.cfs.fs_dir or settings.state_dir / "cfs").absolute()
+    return mounts_of(base, fs.mount, entries_of(fs))

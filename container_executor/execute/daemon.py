@@ -31,6 +31,7 @@ from container_executor.execute.monitor import Monitor
 from container_executor.execute.outcome import Why
 from container_executor.execute.register import Membership
 from container_executor.execute.site import Policy, Site
+from container_executor.execute.staging import open_staging
 from container_executor.execute.sweep import Sweeper
 from container_executor.funcspec import Limits
 from container_executor.models import Capacity
@@ -144,6 +145,7 @@ class Daemon:
             ledger=ledger,
             policy=policy_of(self.settings),
             metrics=self.metrics,
+            staging=open_staging(self.settings, self.client, self.backend),
             tasks=tasks,
             check_leases=bell.ring,
         )

@@ -14,7 +14,6 @@ import structlog
 
 from container_executor.client import Process
 from container_executor.errors import BackendError, Problem, ServerError, SpecError
-from container_executor.execute import staging
 from container_executor.execute.capacity import Need, fits, lacking
 from container_executor.execute.clock import now, wall
 from container_executor.execute.close import Closer
@@ -26,9 +25,11 @@ from container_executor.execute.lease import Lease, attempts_left
 from container_executor.execute.outcome import Outcome, Times, Why, class_of, failed, output_of, stopped_early
 from container_executor.execute.progress import Reporter
 from container_executor.execute.site import Site
+from container_executor.execute.staging import StagingError
+from container_executor.execute.staging_life import Directories
 from container_executor.funcspec import FunctionSpec, make_job, parse, substitute, validate
 from container_executor.funcspec.model import EXECUTE, SYNC
-from container_executor.models import FailureClass, JobSpec, Mark, Mount
+from container_executor.models import FailureClass, JobSpec, Mark
 
 log = structlog.get_logger(__name__)
 
@@ -79,10 +80,13 @@ class Life:
     began: float = attrs.field(factory=now)
     closing: bool = False
     _forwarder: Forwarder = attrs.field(init=False)
+    _directories: Directories = attrs.field(init=False)
     _stopped: Why | None = None
+    _cleared: bool = False
 
     def __attrs_post_init__(self) -> None:
         """Open the process's log where it was left."""
+        self._directories = Directories(self.site.staging, self.key, None, self._tell)
         self._forwarder = Forwarder(
             client=self.site.client,
             engine=self.site.engine,
@@ -101,16 +105,25 @@ class Life:
 
     async def live(self) -> None:
         """Take the process from where it is to its end."""
+        self._adopt_directories()
         try:
             outcome = await self._outcome()
-            if self._leaves_open(outcome):
+            left = self._leaves_open(outcome)
+            if left:
                 await self._leave(outcome)
             else:
-                await self._bring_out(outcome)
+                outcome = await self._bring_out(outcome)
                 await self._report(outcome)
-            await self._clear_away()
+            await self._clear_away(final=not left)
         finally:
+            self._directories.give_back()
             self.site.ledger.give_back(self.key)
+
+    def _adopt_directories(self) -> None:
+        """Take the directories of a job that was launched before a restart, before anybody else can."""
+        if self.earlier is None and self.record.job is not None:
+            self._directories = Directories(self.site.staging, self.key, self._spec().fs, self._tell)
+            self._directories.adopt()
 
     # --- to an outcome ----------------------------------------------------------------------------------------------
 
@@ -147,6 +160,8 @@ class Life:
             return failed(class_of(error), str(error))
         except JournalError as error:
             return failed(FailureClass.DISK_FULL, str(error))
+        except StagingError as error:
+            return failed(error.failure, str(error))
         except Exception as error:  # the one place: a fault in one life ends no other
             log.exception("fault in the life of a process", process=self.process.id)
             return failed(FailureClass.EXECUTOR_INTERNAL, f"{type(error).__name__}: {error}")
@@ -157,14 +172,26 @@ class Life:
             self.site.ledger.adopt(self.key, Need.of(self.record.job))
             return await self._launches(self.record.job)
         await self._unless_interrupted(self._greet)
-        plain = make_job(spec, self._mark(1), grace=timedelta(seconds=self.lease.grace), input=self.process.input)
-        self.site.engine.backend.plan(plain)  # a spec that the engine cannot run ends here
-        await self._unless_interrupted(lambda: self._admit(plain))
-        mounts = await self._unless_interrupted(lambda: staging.stage_in(spec))
+        self._directories = Directories(self.site.staging, self.key, spec.fs, self._tell)
+        self._directories.check()
         if spec.funcname == SYNC:
+            await self._unless_interrupted(self._bring_in)
             return Outcome(succeeded=True, message="the directories are synchronised", exit_code=0)
-        job = await self._unless_interrupted(lambda: self._prepare(plain, mounts))
-        return await self._launches(job)
+        job = make_job(
+            spec,
+            self._mark(1),
+            grace=timedelta(seconds=self.lease.grace),
+            input=self.process.input,
+            mounts=self._directories.mounts(),
+        )
+        self.site.engine.backend.plan(job)  # a spec that the engine cannot run ends here
+        await self._unless_interrupted(lambda: self._admit(job))
+        await self._unless_interrupted(self._bring_in)
+        return await self._launches(await self._unless_interrupted(lambda: self._prepare(job)))
+
+    async def _bring_in(self) -> None:
+        await self._directories.take()
+        await self._directories.bring_in()
 
     def _spec(self) -> FunctionSpec:
         parsed = parse(self.process.spec, strict=False)
@@ -201,8 +228,7 @@ class Life:
                 raise NoRoomError(f"not free within {self.site.policy.admission:g} s: {missing}")
             await ledger.changed.wait(min(2.0, max(0.0, deadline - now())))
 
-    async def _prepare(self, plain: JobSpec, mounts: tuple[Mount, ...]) -> JobSpec:
-        job = attrs.evolve(plain, mounts=mounts)
+    async def _prepare(self, job: JobSpec) -> JobSpec:
         plan = self.site.engine.backend.plan(job)
         reporter = Reporter(self._tell)
         pinned = await until_answered(lambda: self.site.engine.prepare(plan, reporter), until=self.lease.stop_at)
@@ -311,12 +337,29 @@ class Life:
         with anyio.move_on_after(max(1.0, self.lease.deadline - now())):
             await self._forwarder.finish(LAST_OUTPUT)
 
-    async def _bring_out(self, outcome: Outcome) -> None:
+    async def _bring_out(self, outcome: Outcome) -> Outcome:
         if self.record.stage is Stage.ENDED and self.record.handle is not None:
-            await staging.stage_out(self._spec())
-            self._note(stage=Stage.STAGED)
+            outcome = await self._store_results(outcome)
+            self._note(stage=Stage.STAGED, outcome=outcome)
         if not outcome.succeeded:
             self._forwarder.say("outcome", outcome.reason)
+        if self._directories:
+            with anyio.move_on_after(self.lease.end - now()):
+                await self._clear_directories(final=True)
+        return outcome
+
+    async def _store_results(self, outcome: Outcome) -> Outcome:
+        """Store what the job has left; failing at that fails a job that succeeded."""
+        with anyio.CancelScope() as scope:
+            if self.interrupt.why is None:
+                self.interrupt.attach(scope)
+            try:
+                await self._directories.bring_out(self.lease.end - now())
+            except StagingError as error:
+                if not outcome.succeeded:
+                    return attrs.evolve(outcome, message=f"{outcome.message}; {error}")
+                return attrs.evolve(outcome, succeeded=False, failure=error.failure, message=str(error))
+        return outcome
 
     async def _report(self, outcome: Outcome) -> None:
         if self.record.stage is Stage.CLOSED:
@@ -334,10 +377,16 @@ class Life:
         self.site.metrics.run_seconds.observe(now() - self.began)
         log.info("process closed", process=self.process.id, outcome=outcome.to_json(), stood=stood)
 
-    async def _clear_away(self) -> None:
+    async def _clear_away(self, *, final: bool) -> None:
         await self._remove()
+        await self._clear_directories(final=final)
         if self.record.stage is not Stage.UNDONE:
             self._note(stage=Stage.DONE)
+
+    async def _clear_directories(self, *, final: bool) -> None:
+        if self._directories and not self._cleared and self._spec().funcname != SYNC:
+            await self._directories.clear(final=final)
+            self._cleared = True
 
     async def _remove(self) -> None:
         """Remove the job from the engine. What cannot be removed now is left to the sweep."""

@@ -12,6 +12,7 @@ from container_executor.execute.engine import Engine
 from container_executor.execute.journal import Journal
 from container_executor.execute.metrics import Metrics
 from container_executor.execute.monitor import Monitor
+from container_executor.execute.staging import Staging
 from container_executor.funcspec import Limits
 
 LOG_SENDERS = 4
@@ -55,6 +56,7 @@ class Site:
         ledger: What is promised to whom.
         policy: What the site decided.
         metrics: What is counted.
+        staging: The directories that jobs see.
         tasks: Where tasks of processes run.
         check_leases: Makes the daemon ask the server at once which processes are still ours.
         senders: Bounds the log entries under way.
@@ -69,6 +71,7 @@ class Site:
     ledger: Ledger
     policy: Policy
     metrics: Metrics
+    staging: Staging
     tasks: anyio.abc.TaskGroup
     check_leases: Callable[[], None]
     senders: anyio.CapacityLimiter = attrs.field(factory=_senders)

@@ -1,23 +1,121 @@
-"""Brings a spec's directories in before its job and out after it.
+"""The directories of a site that jobs see, and what all processes of a daemon share about them.
 
-The file transfer itself is not there yet: a spec without ``fs`` needs none, and one with ``fs`` is refused clearly.
+Each directory of a spec lies below one directory of the site; :mod:`container_executor.execute.staging_life` fills and empties it.
 """
 
-from container_executor.errors import Problem, UnsupportedError
-from container_executor.funcspec import FunctionSpec
-from container_executor.models import Mount
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from container_executor.backend import Backend
+from container_executor.cfs import Hashes, Syncer, Tree
+from container_executor.client import Client
+from container_executor.errors import ContainerExecutorError, Problem, SettingsError, UnsupportedError
+from container_executor.execute.staging_kept import Register
+from container_executor.execute.staging_places import Places
+from container_executor.models import FailureClass
+from container_executor.settings import Settings
+
+if TYPE_CHECKING:
+    from container_executor.cfs.store import Store
 
 
-async def stage_in(spec: FunctionSpec) -> tuple[Mount, ...]:
-    """Bring in what *spec* names and return where the job sees it.
+class StagingError(ContainerExecutorError):
+    """The directories of a process could not be brought in or out.
+
+    Attributes:
+        failure: What class of failure that is.
+    """
+
+    def __init__(self, message: str, failure: FailureClass) -> None:
+        super().__init__(message)
+        self.failure = failure
+
+    @classmethod
+    def of(cls, error: Exception, failure: FailureClass) -> "StagingError":
+        """Return the error that stands for another; a full disk is a class of its own."""
+        proved = getattr(error, "failure", "")
+        return cls(str(error), FailureClass(proved) if proved else failure)
+
+
+@attrs.define(eq=False)
+class Staging:
+    """What the directories of all processes of one daemon share.
+
+    Attributes:
+        base: The site's directory.
+        client: The server that keeps the records.
+        open_store: Opens the store, once it is needed.
+        hashes: Checksums that are known.
+        register: What lies in which directory.
+        owner: User and group id that the programs of jobs run as, where they are not ours.
+        places: Who uses what.
+    """
+
+    base: Path
+    client: Client
+    open_store: Callable[[], "Store"]
+    hashes: Hashes
+    register: Register
+    owner: tuple[int, int] | None = None
+    places: Places = attrs.field(factory=Places)
+    _syncer: Syncer | None = None
+
+    @property
+    def syncer(self) -> Syncer:
+        """What synchronises.
+
+        Raises:
+            UnsupportedError: The site has no store.
+        """
+        if self._syncer is None:
+            try:
+                self._syncer = Syncer(self.client, self.open_store(), self.hashes)
+                self.base.mkdir(parents=True, exist_ok=True, mode=0o711)
+            except SettingsError as error:
+                raise UnsupportedError(
+                    Problem("fs", f"this executor has no file store; leave fs out, or ask the site: {error}")
+                ) from None
+            except OSError as error:
+                raise StagingError(f"{self.base}: {error.strerror}", FailureClass.STAGING_IN) from None
+        return self._syncer
+
+    def tree(self, parts: tuple[str, ...]) -> Tree:
+        """Return a directory of the site."""
+        return Tree(self.base, parts, self.owner)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.hashes.close()
+        self.register.close()
+
+
+def open_staging(settings: Settings, client: Client, backend: Backend) -> Staging:
+    """Return the staging of a site. Nothing is asked of its store before a process needs it.
 
     Raises:
-        UnsupportedError: The spec has ``fs``.
+        DiskError: The state directory cannot be written.
     """
-    if spec.fs is not None:
-        raise UnsupportedError(Problem("fs", "this executor does not synchronise directories yet; leave fs out"))
-    return ()
+    state = settings.state_dir
+    return Staging(
+        base=(settings.cfs.fs_dir or state / "cfs").absolute(),
+        client=client,
+        open_store=lambda: _open_store(settings),
+        hashes=Hashes(state / "hashes.sqlite"),
+        register=Register(state / "directories.sqlite"),
+        owner=_owner(backend.run_as()),
+    )
 
 
-async def stage_out(spec: FunctionSpec) -> None:
-    """Bring out what the job of *spec* left in its directories; nothing where it has none."""
+def _owner(run_as: str) -> tuple[int, int] | None:
+    user, _, group = run_as.partition(":")
+    return (int(user), int(group or user)) if user and os.geteuid() == 0 else None
+
+
+def _open_store(settings: Settings) -> "Store":
+    from container_executor.cfs.store import open_store  # noqa: PLC0415 - help and most commands need no store
+
+    return open_store(settings)

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from uuid import uuid4
 import obstore
 import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
-from colonies import Colony
+from colonies import Colony, DaemonProgram
 from files import Rig, s3_settings
 
-from container_executor.cfs import Hashes, Store, Syncer, folder_store, open_store
+from container_executor.cfs import Hashes, Syncer
+from container_executor.cfs.store import Store, folder_store, open_store
 from container_executor.testing.engines import require_engine
 
 
@@ -63,3 +65,37 @@ def make_rig(colony: Colony, tmp_path: Path) -> Callable[..., Rig]:
 @pytest.fixture
 def rig(make_rig: Callable[..., Rig], store: Store) -> Rig:
     return make_rig(store)
+
+
+@pytest.fixture
+def store_options(store: Store, tmp_path: Path) -> tuple[str, ...]:
+    """The settings that lead a daemon to the store, without secrets."""
+    if not store.place.bucket:
+        return ("cfs.store=folder", f"cfs.folder={tmp_path / 'objects'}")
+    lines = require_engine("minio")
+    return (
+        f"cfs.endpoint={lines['CE_S3_ENDPOINT']}",
+        f"cfs.bucket={store.place.bucket}",
+        f"cfs.region={lines['CE_S3_REGION']}",
+    )
+
+
+@pytest.fixture
+def store_variables(store: Store) -> dict[str, str]:
+    """The variables that let it in there."""
+    if not store.place.bucket:
+        return {}
+    lines = require_engine("minio")
+    return {"AWS_S3_ACCESSKEY": lines["CE_S3_ACCESSKEY"], "AWS_S3_SECRETKEY": lines["CE_S3_SECRETKEY"]}
+
+
+@pytest.fixture
+def make_daemon(colony: Colony, tmp_path: Path) -> Iterator[Callable[..., DaemonProgram]]:
+    with ExitStack() as stack:
+
+        def make(**fields: Any) -> DaemonProgram:
+            daemon = DaemonProgram(**{"colony": colony, "folder": tmp_path / "state", **fields})
+            stack.callback(daemon.end)
+            return daemon
+
+        yield make

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from files import Rig, names
 
-from container_executor.cfs import CfsError, PathError, Policy, Store, Tree
+from container_executor.cfs import CfsError, PathError, Policy, Tree
+from container_executor.cfs.store import Store
 
 
 def test_a_planted_link_to_a_file_outside_is_not_uploaded(rig: Rig, tmp_path: Path) -> None:

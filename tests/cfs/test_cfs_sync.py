@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from files import Rig
 
-from container_executor.cfs import Policy, Side, Store, SyncError
+from container_executor.cfs import Policy, Side, SyncError
+from container_executor.cfs.store import Store
 from container_executor.client import Client, FileRecord
 
 

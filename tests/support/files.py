@@ -9,7 +9,8 @@ from uuid import uuid4
 import attrs
 from colonies import Colony
 
-from container_executor.cfs import Plan, Policy, Store, Syncer, Tree
+from container_executor.cfs import Plan, Policy, Syncer, Tree
+from container_executor.cfs.store import Store
 from container_executor.client import FileRecord
 from container_executor.settings import Settings, load
 from container_executor.testing.engines import require_engine
