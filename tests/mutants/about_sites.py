@@ -16,7 +16,6 @@ from container_executor.backend import LOG_LIMIT
 from container_executor.errors import RejectedError, UnavailableError
 from container_executor.models import (
     Capacity,
-    FailureClass,
     Fault,
     Found,
     Handle,
@@ -164,11 +163,10 @@ class CallsItAnExit(WrongReason):
         return attrs.evolve(rank, failure=None)
 
 
-@breaks("test_a_program_that_survives_its_child_out_of_memory_succeeds")
-class TheFlagIsTheVerdict(WrongReason):
+@breaks("test_a_child_out_of_memory_is_named_where_the_engine_tells")
+class FailsWithoutTheReason(WrongReason):
     def of(self, rank: RankStatus) -> RankStatus:
-        ended = rank.state.ended
-        return attrs.evolve(rank, failure=FailureClass.OOM, state=JobState.FAILED) if ended else rank
+        return attrs.evolve(rank, state=JobState.FAILED) if rank.state.ended else rank
 
 
 @breaks("test_a_program_within_its_memory_is_left_alone")

@@ -19,7 +19,7 @@ from container_executor.errors import UnavailableError
 from container_executor.streams import Endpoint
 
 CALL_SECONDS = 30
-PULL_SECONDS = 120
+PULL_SECONDS = 60
 """How long a pull may be silent."""
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 

@@ -26,6 +26,8 @@ _BY_WORDS = (
     ("no matching manifest", FailureClass.IMAGE_NOT_FOUND),
     ("repository does not exist", FailureClass.IMAGE_NOT_FOUND),
     ("name unknown", FailureClass.IMAGE_NOT_FOUND),
+    ("unknown blob", FailureClass.IMAGE_NOT_FOUND),
+    ("blob unknown", FailureClass.IMAGE_NOT_FOUND),
     ("pull access denied", FailureClass.IMAGE_AUTH),
     ("no basic auth credentials", FailureClass.IMAGE_AUTH),
     ("unauthorized", FailureClass.IMAGE_AUTH),
@@ -46,7 +48,7 @@ _BY_WORDS = (
 
 _AWAY = re.compile(
     r"time-?out|deadline exceeded|awaiting headers|connection (refused|reset)|no route to host|network is unreachable"
-    r"|temporary failure|no such host|lookup |\beof\b|http status: 5\d\d|server error|request canceled|bad gateway|unavailable"
+    r"|temporary failure|no such host|lookup |\beof\b|http (status: )?(429|5\d\d)|server error|request canceled|bad gateway|unavailable"
 )
 """What dockerd says of a registry that does not answer."""
 

@@ -78,7 +78,9 @@ def _not_started(rank: int, container: Inspected) -> RankStatus:
 def _ended(status: RankStatus, state: Mapping[str, Any]) -> RankStatus:
     code = int(state["ExitCode"])
     ended = attrs.evolve(status, exit_code=code, ended=_time(state["FinishedAt"]), reason=str(state.get("Error") or ""))
-    if code and state.get("OOMKilled"):
+    if state.get(
+        "OOMKilled"
+    ):  # also where the program went on and ended with 0: what its child should have done is missing
         words = "the kernel killed a process of it for want of memory"
         return attrs.evolve(ended, state=JobState.FAILED, failure=FailureClass.OOM, reason=words)
     return attrs.evolve(ended, state=JobState.SUCCEEDED if code == 0 else JobState.FAILED)

@@ -1,12 +1,13 @@
-"""The dockerd of the tests: where it lives and how it is started; `up`, `down` and `daemon` use this.
+"""The dockerd of the tests: where it lives and how it is started; `up`, `down`, `daemon` and `spare` use this.
 
 It has its own containerd, so that a stop or a kill of dockerd alone leaves the containers running (live restore).
 """
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from common import cgroups, containerd, places, programs
+from common import cgroups, containerd, images, places, programs
 
 STATE = places.state("docker")
 PIDFILE = STATE / "dockerd.pid"
@@ -32,7 +33,7 @@ def start() -> None:
         # A killed dockerd leaves it, and while nobody has reaped its pid the next one would take it for alive.
         PIDFILE.unlink(missing_ok=True)
     programs.start(STATE, "dockerd", command(socket))
-    programs.await_answer(STATE, "dockerd", lambda: docker("version", check=False).returncode == 0)
+    programs.await_answer(STATE, "dockerd", lambda: answers(HOST))
 
 
 def command(socket: Path) -> list[str | Path]:
@@ -53,6 +54,17 @@ def command(socket: Path) -> list[str | Path]:
     ]
 
 
-def docker(*args: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run the client against the tests' dockerd."""
-    return subprocess.run(["docker", "--host", HOST, *args], check=check, capture_output=True, text=True, timeout=120)
+def answers(host: str) -> bool:
+    """Tell whether the dockerd at *host* answers."""
+    return docker("version", host=host, check=False).returncode == 0
+
+
+def load(host: str, standard: Sequence[images.Image], archive: Path) -> None:
+    """Load images into the dockerd at *host* unless it has the last one."""
+    if docker("image", "inspect", standard[-1].tags[-1], host=host, check=False).returncode != 0:
+        docker("load", "--input", images.archive(standard, archive), host=host)
+
+
+def docker(*args: str | Path, host: str = HOST, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run the client against a dockerd of the tests."""
+    return subprocess.run(["docker", "--host", host, *args], check=check, capture_output=True, text=True, timeout=120)
