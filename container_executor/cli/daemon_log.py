@@ -4,9 +4,14 @@ import logging
 import sys
 
 import structlog
+from structlog.dev import plain_traceback
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from container_executor.settings import LogFormat, Settings
+
+_TRACEBACKS = ExceptionDictTransformer(show_locals=False)
+"""Without the values of variables: keys and users' secrets are among them."""
 
 
 def configure(settings: Settings, *, quiet: bool = False) -> None:
@@ -34,5 +39,5 @@ def configure(settings: Settings, *, quiet: bool = False) -> None:
 
 def _renderers(form: LogFormat) -> list[Processor]:
     if form is LogFormat.JSON or (form is LogFormat.AUTO and not sys.stderr.isatty()):
-        return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        return [structlog.processors.ExceptionRenderer(_TRACEBACKS), structlog.processors.JSONRenderer(default=str)]
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain_traceback)]

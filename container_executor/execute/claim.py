@@ -52,6 +52,7 @@ class Claimer:
     draining: bool = False
     last_sign: float = attrs.field(factory=now)
     stopped: anyio.Event = attrs.field(factory=anyio.Event)
+    _told: anyio.Event = attrs.field(factory=anyio.Event)
     _failures: int = 0
     _measured: float = 0.0
 
@@ -70,6 +71,7 @@ class Claimer:
     def drain(self) -> None:
         """Take no new process from now on."""
         self.draining = True
+        self._told.set()
         self.lives.site.metrics.draining.set(1)
         self.lives.site.ledger.changed.ring()
 
@@ -134,4 +136,5 @@ class Claimer:
     async def _back_off(self) -> None:
         self._failures += 1
         limit = min(PAUSE_LIMIT, PAUSE * 2 ** min(self._failures, 10))
-        await anyio.sleep(limit * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+        with anyio.move_on_after(limit * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, no secret
+            await self._told.wait()

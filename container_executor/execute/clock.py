@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import anyio
 
@@ -9,6 +10,11 @@ import anyio
 def now() -> float:
     """Return the boot clock in seconds: it runs on while the machine sleeps and does not jump when somebody sets the time."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def boot() -> str:
+    """Return the id of this boot of the machine (random(4)): times of the boot clock are comparable within one boot only."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def wall() -> datetime:

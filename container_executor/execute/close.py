@@ -25,6 +25,8 @@ log = structlog.get_logger(__name__)
 LATE = 3.0
 """A close this near to the deadline, in seconds, may be accepted and then undone: the server's loop that takes processes back
 decides on what it read a moment before."""
+_FINAL = (DeniedError, BadCallError, NotFoundError, UnsendableError)
+"""The same call would be refused again."""
 PAUSE = 0.5
 PAUSE_LIMIT = 20.0
 
@@ -53,10 +55,18 @@ class Closer:
             await self._attach("exitcode", str(outcome.exit_code))
 
     async def _attach(self, key: str, value: str) -> None:
-        try:
-            await self._add(key, value)
-        except ServerError as error:
-            log.warning("attribute not attached", process=self.process.id, key=key, error=str(error))
+        """Attach one, again and again while there is time and the server does not answer; the close matters more."""
+        pause = PAUSE
+        while True:
+            try:
+                await self._add(key, value)
+                return
+            except ServerError as error:
+                log.warning("attribute not attached", process=self.process.id, key=key, error=str(error))
+                if isinstance(error, _FINAL) or now() + pause >= self.lease.end:
+                    return
+            await anyio.sleep(pause)
+            pause = min(PAUSE_LIMIT, pause * 2)
 
     async def _add(self, key: str, value: str) -> None:
         try:
@@ -88,7 +98,7 @@ class Closer:
             try:
                 await self._close_once(outcome, output)
                 return
-            except (DeniedError, BadCallError, NotFoundError) as error:
+            except _FINAL as error:
                 log.warning("the server refused the close", process=self.process.id, error=str(error))
                 return
             except ServerError as error:

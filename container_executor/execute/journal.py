@@ -94,6 +94,8 @@ class Record:
         job: What was launched, with its image pinned.
         handle: The job on the engine.
         submitted: When it was submitted, in seconds since 1970.
+        submitted_at: The same on the boot clock, which nobody can set.
+        boot: The boot of this machine that *submitted_at* belongs to, "" for none.
         forwarded: How far its output has come.
         outcome: What became of it.
         stopped: Why we stopped it, "" where we did not.
@@ -108,6 +110,8 @@ class Record:
     job: JobSpec | None = None
     handle: Handle | None = None
     submitted: float = 0.0
+    submitted_at: float = 0.0
+    boot: str = ""
     forwarded: Forwarded = attrs.field(factory=Forwarded)
     outcome: Outcome | None = None
     stopped: str = ""

@@ -15,7 +15,7 @@ import structlog
 from container_executor.client import Process
 from container_executor.errors import BackendError, Problem, ServerError, SpecError
 from container_executor.execute.capacity import Need, fits, lacking
-from container_executor.execute.clock import now, wall
+from container_executor.execute.clock import boot, now, wall
 from container_executor.execute.close import Closer
 from container_executor.execute.engine import until_answered
 from container_executor.execute.forward import Forwarder
@@ -287,14 +287,20 @@ class Life:
                 handle = await launch.submit(lease_end=self.lease.end, until=self.lease.stop_at)
             except BackendError as error:
                 return failed(class_of(error), str(error))
-            self._note(stage=Stage.LAUNCHED, handle=handle, submitted=wall().timestamp())
+            moments = {"submitted": wall().timestamp(), "submitted_at": now(), "boot": boot()}
+            self._note(stage=Stage.LAUNCHED, handle=handle, **moments)
         self.site.ledger.launched(self.key)
-        since = now() - max(0.0, wall().timestamp() - self.record.submitted)
-        watched = launch.attend(handle, submitted=since)
+        watched = launch.attend(handle, submitted=self._submitted())
         self._forwarder.start(self.site.tasks, watched, ranks=handle.ranks)
         outcome = await launch.ended()
         self._stopped = launch.stop.why if launch.stop is not None and not outcome.succeeded else None
         return attrs.evolve(outcome, launch=self.record.launch)
+
+    def _submitted(self) -> float:
+        """Return when the job was submitted, on the boot clock; after a reboot only the time of day can tell."""
+        if self.record.boot == boot():
+            return self.record.submitted_at
+        return now() - max(0.0, wall().timestamp() - self.record.submitted)
 
     def _number(self, job: JobSpec) -> JobSpec:
         """Take the launch number: the journaled one where a launch is under way, else the next."""

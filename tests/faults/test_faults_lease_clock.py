@@ -1,0 +1,77 @@
+"""A clock that somebody sets while jobs run: nothing is stopped early, nothing late, and every verdict is right."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from colonies import Colony, DaemonProgram, wait_for
+from proxy import Proxy
+
+from container_executor.client import ProcessState
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+def test_jobs_do_not_notice_that_the_daemon_s_clock_is_set(
+    colony: Colony, daemon: DaemonProgram, tmp_path: Path, jump: int
+) -> None:
+    clock, begun, go = tmp_path / "clock", tmp_path / "begun", tmp_path / "go"
+    clock.write_text("0")
+    daemon.start(CE_CLOCK=str(clock))
+    gated = f"until [ -e {go} ]; do sleep 0.1; done"
+    good = colony.submit(f"touch {begun}; {gated}; echo done")
+    bad = colony.submit(f"{gated}; exit 9")
+    wait_for(begun.exists, "its start")
+
+    clock.write_text(str(jump))
+    long = colony.submit("sleep 60", maxexectime=5)
+    short = colony.submit("sleep 60", conditions={"walltime": 1})
+    assert colony.wait(long).state is ProcessState.FAILED
+    assert colony.wait(short).state is ProcessState.FAILED
+    go.touch()
+
+    assert colony.wait(good).state is ProcessState.SUCCESS
+    assert colony.wait(bad).state is ProcessState.FAILED
+    assert colony.outcome(bad)["exitcode"] == "9"
+    assert '"lease_expired"' in colony.outcome(long)["outcome"]
+    assert '"walltime"' in colony.outcome(short)["outcome"]
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
+def test_a_clock_that_was_set_while_the_daemon_was_down_ends_no_job(
+    colony: Colony, daemon: DaemonProgram, tmp_path: Path, jump: int
+) -> None:
+    clock, begun, go = tmp_path / "clock", tmp_path / "begun", tmp_path / "go"
+    clock.write_text("0")
+    daemon.start(CE_CLOCK=str(clock))
+    process_id = colony.submit(
+        f"touch {begun}; until [ -e {go} ]; do sleep 0.1; done; echo done", conditions={"walltime": 100}
+    )
+    wait_for(begun.exists, "its start")
+
+    daemon.kill()
+    clock.write_text(str(jump))
+    daemon.start(CE_CLOCK=str(clock))
+    other = colony.submit("true")
+    assert colony.wait(other).state is ProcessState.SUCCESS
+    go.touch()
+
+    assert colony.wait(process_id).state is ProcessState.SUCCESS
+    assert colony.output(process_id) == ["done"]
+
+
+@pytest.mark.parametrize("shift", [timedelta(hours=1), timedelta(hours=-1)], ids=["fast", "slow"])
+def test_a_server_whose_date_is_wrong_makes_no_lease_longer_or_shorter(
+    colony: Colony, proxy: Proxy, make_daemon: Callable[..., DaemonProgram], shift: timedelta
+) -> None:
+    proxy.date_shift = shift
+    daemon = make_daemon(port=proxy.port)
+    daemon.start()
+    good = colony.submit("sleep 1; echo done", maxexectime=10)
+    long = colony.submit("sleep 60", maxexectime=5)
+
+    assert colony.wait(good).state is ProcessState.SUCCESS
+    ended = colony.wait(long)
+    assert "lease_expired" in ended.errors[0]
