@@ -4,6 +4,7 @@ What is done is not done again: a run that was cut short goes on where it was wh
 came down is there whole, and every one that went up has its record.
 """
 
+import os
 import threading
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -27,7 +28,7 @@ from container_executor.cfs.errors import (
 from container_executor.cfs.hashes import Hashes, checksum_of
 from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
-from container_executor.cfs.scan import Listing, LocalFile, scan
+from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
 from container_executor.cfs.transfer import Budget, Mover, Sent
 from container_executor.cfs.tree import Tree
 from container_executor.client import (
@@ -181,6 +182,29 @@ class Syncer:
             self.hashes.save()
         if failures:
             raise SyncError(failures)
+
+    async def fetch(self, tree: Tree, file: RemoteFile) -> None:
+        """Put one stored file into a directory."""
+        stop = threading.Event()
+        try:
+            await self._down(Mover(self.store, tree, self.hashes, budget=self.budget, stop=stop), file)
+        finally:
+            stop.set()
+
+    async def store_file(self, tree: Tree, path: str, label: str) -> bool:
+        """Store one file of a directory under a label, unless it is there already; return whether it was stored."""
+        with tree.reading(path) as descriptor:
+            file = LocalFile(path, Stamp.of(os.fstat(descriptor)))
+        with suppress(NotFoundError):
+            kept = await self.again(lambda: self.client.file(*label_of(label, path)))
+            if kept.size == file.size and kept.checksum == await self.checksum(tree, file):
+                return False
+        stop = threading.Event()
+        try:
+            await self._up(Mover(self.store, tree, self.hashes, budget=self.budget, stop=stop), file, label)
+        finally:
+            stop.set()
+        return True
 
     async def _down(self, mover: Mover, file: RemoteFile) -> None:
         await self.again(lambda: self.in_thread(mover.fetch, file))

@@ -84,9 +84,9 @@ class Tree:
             return inner
 
     def make(self) -> None:
-        """Make the directory, if it is missing."""
-        with self.opened(create=True):
-            return
+        """Make the directory, if it is missing, and give it to the owner."""
+        with self.opened(create=True) as descriptor:
+            self.give(descriptor)
 
     def give(self, descriptor: int) -> None:
         """Give what a descriptor is open on to the owner."""

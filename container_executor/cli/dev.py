@@ -40,7 +40,8 @@ def run_dev(settings: Settings, specs: Sequence[FunctionSpec]) -> NoReturn:
         SettingsError: There is no backend to run them on.
     """
     daemon_log.configure(settings, quiet=bool(specs))
-    with _state_dir(settings, temporary=bool(specs)) as folder:
+    passing = bool(specs) and not any(spec.fs for spec in specs)  # files that were synchronised before are kept
+    with _state_dir(settings, temporary=passing) as folder:
         chosen = attrs.evolve(settings, state_dir=Path(folder))
         chosen = attrs.evolve(chosen, backend=settings.backend or _docker(chosen))
         code = run_async(_run, chosen, specs)
@@ -81,7 +82,7 @@ def _docker(settings: Settings) -> str:
 async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
     code = 0
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with _serve(settings, port=0 if specs else PORT) as (here, user):
+        async with serve(settings, port=0 if specs else PORT) as (here, user):
             async with open_daemon(here, dev=True) as daemon, anyio.create_task_group() as tasks:
                 if specs:
                     tasks.start_soon(_stop_at_once, daemon, signals)
@@ -94,7 +95,7 @@ async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
 
 
 @asynccontextmanager
-async def _serve(settings: Settings, *, port: int) -> AsyncIterator[tuple[Settings, Identity]]:
+async def serve(settings: Settings, *, port: int) -> AsyncIterator[tuple[Settings, Identity]]:
     """Serve, and yield the settings that lead there and a user's identity."""
     folder = settings.state_dir
     server_key, owner, user = (ensure_key(folder / f"{name}.key") for name in ("server", "owner", "user"))

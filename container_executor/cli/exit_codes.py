@@ -7,6 +7,7 @@ standard error says which it was.
 
 import enum
 
+from container_executor.cfs.errors import CfsError, ObjectMissingError, StoreDeniedError, StoreUnavailableError
 from container_executor.cli.connection import UnknownIdError
 from container_executor.client import DeniedError, NoAnswerError, NotFoundError
 from container_executor.errors import BackendError, ContainerExecutorError, ServerError, SettingsError, SpecError
@@ -24,6 +25,7 @@ class ExitCode(enum.IntEnum):
     FAULT = 70  # a fault of this program
     INFRASTRUCTURE = 71  # the job failed, and no exit code of its program says why
     CANCELLED = 72  # the process was cancelled
+    TRANSFER = 74  # files could not be brought from one side to the other
     LEASE_LOST = 75  # the process did not end within maxexectime, or was given to another executor
     REFUSED = 76  # the server refused
     DENIED = 77  # the server refused for want of permission
@@ -41,6 +43,10 @@ _BY_ERROR: tuple[tuple[type[ContainerExecutorError], ExitCode], ...] = (
     (NoAnswerError, ExitCode.UNAVAILABLE),
     (ServerError, ExitCode.REFUSED),
     (BackendError, ExitCode.UNAVAILABLE),
+    (StoreUnavailableError, ExitCode.UNAVAILABLE),
+    (StoreDeniedError, ExitCode.DENIED),
+    (ObjectMissingError, ExitCode.NOT_FOUND),
+    (CfsError, ExitCode.TRANSFER),
 )
 
 _BY_FAILURE = {

@@ -16,6 +16,7 @@ COMMANDS = {
     "get": "Show everything the server knows about a process.",
     "logs": "Print the log of a process.",
     "cancel": "Cancel processes.",
+    "cfs": "Bring directories and labels of the file system together.",
     "executors": "List the executors of the colony.",
     "render": "Print what a backend would send to its engine for a spec.",
     "backends": "List the installed backends, or the settings of one.",

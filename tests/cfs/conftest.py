@@ -4,6 +4,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,7 +49,7 @@ def bucket() -> Iterator[str]:
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
-        return folder_store(tmp_path / "objects", "ab" * 8)
+        return folder_store(tmp_path / "objects", sha256(b"dev").hexdigest()[:16])
     require_engine("minio")
     return open_store(s3_settings(request.getfixturevalue("bucket")))
 
