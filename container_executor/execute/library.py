@@ -10,18 +10,20 @@ import anyio
 import attrs
 
 from container_executor.backend import Backend
-from container_executor.errors import UnavailableError
+from container_executor.errors import BackendError, UnavailableError
 from container_executor.execute.clock import now
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.monitor import Monitor, Watched
 from container_executor.execute.outcome import Outcome, Times, Why
-from container_executor.models import Handle, JobSpec, LogLine, Progress
+from container_executor.models import FailureClass, Handle, JobSpec, LogLine, Progress
 
 OnLog = Callable[[LogLine], None]
 
 LAST_OUTPUT = 20.0
 """Seconds that the engine may take, after the end, to give the rest of the output."""
+GONE_OUTPUT = 1.0
+"""The same for a job that the engine does not have any more."""
 STOP_PATIENCE = 60.0
 """Seconds that a cancelled call waits for its job to end before it gives it up to its lifetime."""
 READ_PAUSE = 0.2
@@ -82,6 +84,7 @@ async def _run(
         stop_at=end - job.grace.total_seconds(),
         walltime=job.walltime.total_seconds() if job.walltime else None,
     )
+    refused: BackendError | None = None
     async with anyio.create_task_group() as tasks:
         monitor = Monitor(engine)
         tasks.start_soon(monitor.run)
@@ -89,10 +92,12 @@ async def _run(
         launch = Launch(engine, monitor, plan, times, interrupt)
         try:
             return await _launch(launch, end, on_log)
+        except BackendError as error:
+            refused = error  # raised outside of the group, which would wrap it
         finally:
             stop_watch.set()
             tasks.cancel_scope.cancel()
-    raise RuntimeError("a task group does not swallow what its body returns")
+    raise refused or RuntimeError("a task group does not swallow what its body returns")
 
 
 async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
@@ -107,7 +112,7 @@ async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reader.read)
             outcome = await launch.ended()
-            with anyio.move_on_after(LAST_OUTPUT):
+            with anyio.move_on_after(GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT):
                 await reader.done.wait()
             tasks.cancel_scope.cancel()
             return outcome

@@ -28,7 +28,7 @@ from container_executor_docker.launch import Launcher
 from container_executor_docker.paths import Paths
 from container_executor_docker.reader import JobReader, open_reader
 from container_executor_docker.settings import DockerSettings
-from container_executor_docker.states import job_status, with_output
+from container_executor_docker.states import job_status, started, with_output
 
 CAPACITY_SECONDS = 5.0
 
@@ -104,16 +104,14 @@ class DockerBackend(DockerSettings, Backend):
                     streams=self._streams,
                     endpoint=self._connection.endpoint,
                     prefix=f"/v{self._connection.api.api_version}",
-                    started=self._started,
+                    started=lambda name: self._started(handle, name),
                     on_data=lambda: self._wake(handle.job_id),
                 )
             return reader
 
-    def _started(self, name: str) -> bool | None:
+    def _started(self, handle: Handle, name: str) -> bool | None:
         container = self._containers.inspect(name)
-        if container is None or container["State"]["Status"] == "created":
-            return None
-        return bool(container["State"]["Running"])
+        return None if container is None else started(container, refused=self._folder(handle.job_id).refused)
 
     def list_jobs(self) -> Collection[Found]:
         with translated("list the jobs"):

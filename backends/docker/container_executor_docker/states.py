@@ -48,6 +48,14 @@ def job_status(containers: Collection[Inspected], ranks: int, *, refused: bool =
     return JobStatus(job_state(statuses, ranks), tuple(statuses), native_id=native_id([c["Id"] for c in containers]))
 
 
+def started(container: Inspected, *, refused: bool) -> bool | None:
+    """Return whether a program runs (True), has ended or never will run (False), or has not begun (None)."""
+    where = STATES.get(container["State"]["Status"], JobState.RUNNING)
+    if where is JobState.PENDING:
+        return False if refused or container["State"].get("Error") else None
+    return not where.ended
+
+
 def with_output(status: JobStatus, text: str | None) -> JobStatus:
     """Return the status with what rank 0 left as its output."""
     ranks = tuple(attrs.evolve(rank, output=text) if rank.rank == 0 else rank for rank in status.ranks)

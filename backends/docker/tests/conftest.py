@@ -1,5 +1,6 @@
 """Backends on the real engine that close what they opened, jobs for them, and a small registry that can misbehave."""
 
+import gc
 import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -97,5 +98,21 @@ def spare(engine: Mapping[str, str]) -> Iterator[Spare]:
         done = subprocess.run([program, word], check=True, capture_output=True, text=True, timeout=90)
         return done.stdout.strip()
 
-    yield call
     call("down")
+    yield call
+    gc.collect()
+    call("down")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of two megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "small", place], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
