@@ -3,8 +3,8 @@
 import pytest
 
 from container_executor.execute.library import run_job
-from container_executor.models import FailureClass, JobState, LogLine
-from container_executor.testing.bench import Bench, joined
+from container_executor.models import FailureClass, JobState, LogLine, Mount
+from container_executor.testing.bench import Bench, joined, wait_for
 
 pytestmark = pytest.mark.engine("slurm")
 
@@ -12,23 +12,22 @@ FOUR = {"nodes": 2, "processes_per_node": 2}
 
 MEET = """
 if [ $RANK = 0 ]; then
+    : > /ce-witness/$COLONIES_PROCESS_ID
     nc -l -p $MASTER_PORT < /dev/null
-    until [ -e /ce-witness/other ]; do sleep 0.05; done
 else
+    until [ -e /ce-witness/go ]; do sleep 0.05; done
     until echo "$COLONIES_PROCESS_ID" | nc $MASTER_ADDR $MASTER_PORT; do sleep 0.1; done
 fi
 """
 
 
 def test_two_jobs_on_the_same_nodes_meet_each_at_a_port_of_its_own(bench: Bench) -> None:
-    witness = bench.witness()
-    jobs = [bench.job(MEET, mounts=witness.mounts, nodes=2) for _ in range(2)]
+    place = bench.folder()
+    jobs = [bench.job(MEET, mounts=(Mount(str(place), "/ce-witness"),), nodes=2) for _ in range(2)]
     handles = [bench.submit(job) for job in jobs]
-    for handle in handles:
-        bench.until(handle, lambda status: any(rank.exit_code == 0 for rank in status.ranks), "the end of rank 1")
+    wait_for(lambda: len([*place.iterdir()]) == 2, bench.patience, "both first ranks")
 
-    assert witness.path is not None
-    (witness.path.parent / "other").touch()
+    (place / "go").touch()
 
     for job, handle in zip(jobs, handles, strict=True):
         assert bench.output(handle) == f"{job.mark.process_id}\n".encode(), "what reached rank 0 is of its own job"
