@@ -9,8 +9,9 @@ import click
 
 from container_executor.cli.output import warn
 from container_executor.cli.program import Session
+from container_executor.errors import SettingsError
 from container_executor.registry import names
-from container_executor.settings import load
+from container_executor.settings import Examined, examine
 
 _OPTIONS = (
     click.option(
@@ -34,15 +35,27 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* the options of a site, and the settings that follow from them as its argument ``settings``."""
 
     @functools.wraps(command)
+    def wrapped(*, found: Examined, **rest: Any) -> Any:
+        if found.problems:
+            raise SettingsError("\n".join(found.problems))
+        for warning in found.settings.warnings if click.get_current_context().info_name in _WARN else ():
+            warn(warning)
+        return command(settings=found.settings, **rest)
+
+    return with_examined(wrapped)
+
+
+def with_examined(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* the options of a site, and as its argument ``found`` what they say, right or wrong."""
+
+    @functools.wraps(command)
     def wrapped(*, file: Path | None, options: tuple[str, ...], verbose: bool, **rest: Any) -> Any:
         session = click.get_current_context().find_object(Session) or Session()
         session.verbose = verbose
         flags = {path: rest.pop(name) for name, path in _FLAGS.items() if name in rest}
-        settings = load(file=file, flags={**flags, **_parse(options), "verbose": verbose or None})
-        session.verbose = settings.verbose
-        for warning in settings.warnings if click.get_current_context().info_name in _WARN else ():
-            warn(warning)
-        return command(settings=settings, **rest)
+        found = examine(file=file, flags={**flags, **_parse(options), "verbose": verbose or None})
+        session.verbose = found.settings.verbose
+        return command(found=found, **rest)
 
     return functools.reduce(lambda wrapping, option: option(wrapping), reversed(_OPTIONS), wrapped)
 

@@ -1,7 +1,7 @@
 """The site's configuration: a TOML file, the environment and flags become one frozen value, checked as a whole."""
 
 from container_executor.secret import Secret
-from container_executor.settings.load import find_file, load
+from container_executor.settings.load import Examined, examine, find_file, load
 from container_executor.settings.model import DEFAULT, Settings, fields, variables
 from container_executor.settings.sections import (
     CfsSettings,
@@ -19,6 +19,7 @@ __all__ = [
     "DEFAULT",
     "CfsSettings",
     "Drain",
+    "Examined",
     "ExecutorSettings",
     "HardwareSettings",
     "LimitSettings",
@@ -28,6 +29,7 @@ __all__ = [
     "Settings",
     "SoftwareSettings",
     "StoreKind",
+    "examine",
     "fields",
     "find_file",
     "load",

@@ -35,6 +35,34 @@ def load(
     Raises:
         SettingsError: One line for each thing that is wrong, with the file and line, the variable or the flag.
     """
+    found = examine(file=file, environ=environ, flags=flags)
+    if found.problems:
+        raise SettingsError("\n".join(found.problems))
+    return found.settings
+
+
+@attrs.frozen
+class Examined:
+    """What all sources together say, right or wrong.
+
+    Attributes:
+        settings: What is right of it; a setting that is given wrongly is at its default.
+        problems: One line for each thing that is wrong, as :func:`load` raises them.
+        file: The configuration file that counts, None where there is none.
+    """
+
+    settings: Settings
+    problems: tuple[str, ...]
+    file: Path | None
+
+
+def examine(
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] = MappingProxyType({}),
+) -> Examined:
+    """Return the settings and everything that is wrong with them; the arguments are those of :func:`load`."""
     environ = os.environ if environ is None else environ
     problems: list[str] = []
     warnings: list[str] = []
@@ -42,14 +70,20 @@ def load(
     given = [
         *from_flags(flags, problems),
         *from_environment(environ, problems, warnings),
-        *(from_file(path, problems) if path else ()),
+        *(_from_file(path, problems) if path else ()),
     ]
     chosen = choose(given)
     chosen.update(_secret_files(chosen, problems))
     settings = _build(chosen, problems)
-    if problems:
-        raise SettingsError("\n".join(problems))
-    return attrs.evolve(settings, warnings=tuple(warnings))
+    return Examined(attrs.evolve(settings, warnings=tuple(warnings)), tuple(problems), path)
+
+
+def _from_file(path: Path, problems: list[str]) -> list[Given]:
+    try:
+        return from_file(path, problems)
+    except SettingsError as error:
+        problems.append(str(error))
+        return []
 
 
 def find_file(environ: Mapping[str, str]) -> Path | None:
