@@ -99,7 +99,11 @@ class Launcher:
         """Return the id of the job's network. Docker may make two of one name after a lost reply: the first one counts."""
         if not self._networks(body):
             self._api.create_network(
-                body["Name"], driver=body["Driver"], internal=body["Internal"], labels=body["Labels"]
+                body["Name"],
+                driver=body["Driver"],
+                options=body["Options"],
+                internal=body["Internal"],
+                labels=body["Labels"],
             )
         first, *others = sorted(self._networks(body), key=lambda network: (network["Created"], network["Id"]))
         for network in others:

@@ -30,15 +30,22 @@ def make_plan(job: JobSpec, site: DockerSettings, paths: Paths) -> Plan:
         raise UnsupportedError(problems)
     request: dict[str, Any] = {"containers": [_container(job, rank, site, paths) for rank in range(job.ranks)]}
     if has_network(job, site):
-        request["network"] = {
-            "Name": job.job_id,
-            "Driver": "bridge",
-            "Internal": site.network == "none",
-            "Labels": job_labels(job),
-        }
+        request["network"] = _network(job, closed=site.network == "none")
     if job.gpus and site.gpus:
         request["gpus"] = {"count": job.gpus, "of": _gpus_of(job, site)}
     return Plan(job, request)
+
+
+def _network(job: JobSpec, *, closed: bool) -> dict[str, Any]:
+    # an internal network leads nowhere but to this host, unless this host has no address on it (dockerd 20.10)
+    options = {"com.docker.network.bridge.inhibit_ipv4": "true"} if closed else {}
+    return {
+        "Name": job.job_id,
+        "Driver": "bridge",
+        "Internal": closed,
+        "Options": options,
+        "Labels": job_labels(job),
+    }
 
 
 def has_network(job: JobSpec, site: DockerSettings) -> bool:
