@@ -69,7 +69,8 @@ class KubeBackend(Backend):
         default=(), metadata={"help": "Names of Secrets of the namespace with the logins of registries."}
     )
     pvc: str = attrs.field(
-        default="", metadata={"help": "PersistentVolumeClaim, readable and writable by many nodes, that holds job files."}
+        default="",
+        metadata={"help": "PersistentVolumeClaim, readable and writable by many nodes, that holds job files."},
     )
     shared: Path | None = attrs.field(default=None, metadata={"help": "Where this daemon sees that claim."})
     tmp_size: int = attrs.field(
@@ -145,13 +146,21 @@ class KubeBackend(Backend):
         return {job_id: job_status(sight) for job_id, sight in seen.items()}
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:
-        with translated(f"read the output of {handle.job_id}"), self._reading:
+        with translated(f"read the output of {handle.job_id}"):
+            while True:
+                reader = self._reader_at(handle, cursor)
+                with reader.lock:
+                    if reader.cursor == cursor:
+                        return reader.read(limit)
+
+    def _reader_at(self, handle: Handle, cursor: str) -> JobReader:
+        with self._reading:
             reader = self._readers.get(handle.job_id)
             if reader is None or reader.cursor != cursor:
-                reader = self._readers[handle.job_id] = self._reader(handle, cursor)
-            return reader.read(limit)
+                reader = self._readers[handle.job_id] = self._open_reader(handle, cursor)
+            return reader
 
-    def _reader(self, handle: Handle, cursor: str) -> JobReader:
+    def _open_reader(self, handle: Handle, cursor: str) -> JobReader:
         def look() -> Mapping[int, Source] | None:
             sight = self._sight(handle)
             return None if sight is None else sources(sight)
@@ -175,7 +184,8 @@ class KubeBackend(Backend):
     # --- ending it ----------------------------------------------------------------------------------------------------
 
     def cancel(self, handle: Handle, *, force: bool = False) -> None:
-        """Begin the end of a job. The KILL comes when the grace is over that the job was submitted with, forced or not:
+        """Send TERM. The KILL follows when the grace is over that the job was submitted with, forced or not.
+
         Kubernetes cannot shorten a grace that has begun, and a pod that is deleted takes its output with it.
         """
         with translated(f"cancel {handle.job_id}"):

@@ -14,7 +14,8 @@ from typing import Any
 
 import attrs
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
+from kubernetes import config as _config
 from kubernetes.client.exceptions import ApiException
 
 from container_executor.streams import Endpoint
@@ -24,6 +25,8 @@ CALL_TIMEOUT = (3.0, 12.0)
 WATCH_SECONDS = 4
 """How long one watch lasts: within it the apiserver ends it by itself, so that a dead connection is told from a quiet cluster."""
 PAGE = 500
+config: Any = _config
+"""The SDK's own, which has no types."""
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 Thing = Mapping[str, Any]
@@ -130,7 +133,12 @@ class Cluster:
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json" if method == "PATCH" else "application/json"
         order = api.param_serialize(
-            method, path, query_params=list(query.items()), header_params=headers, body=body, auth_settings=["BearerToken"]
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
         )
         answer = api.call_api(*order, _request_timeout=timeout)
         if not 200 <= answer.status <= 299:

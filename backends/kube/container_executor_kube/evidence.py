@@ -124,7 +124,8 @@ def cause_of(pod: Thing) -> Cause | None:
         if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
             reason = str(condition.get("reason", ""))
             failure = DISRUPTIONS.get(reason, FailureClass.EVICTED)
-            return Cause(time_of(condition.get("lastTransitionTime")), failure, f"{reason}: {condition.get('message', '')}")
+            words = f"{reason}: {condition.get('message', '')}"
+            return Cause(time_of(condition.get("lastTransitionTime")), failure, words)
     if pod["status"].get("reason") == "Evicted":
         return Cause(None, FailureClass.EVICTED, f"Evicted: {pod['status'].get('message', '')}")
     going = time_of(pod["metadata"].get("deletionTimestamp"))
@@ -147,10 +148,10 @@ def _lost_node(pod: Thing) -> Cause | None:
 
 def _never_started(known: RankStatus, pod: Thing) -> RankStatus:
     words = ": ".join(str(pod["status"][key]) for key in ("reason", "message") if pod["status"].get(key))
-    failure = FailureClass.NEVER_STARTED
+    words, failure = words or "its pod failed before it started", FailureClass.NEVER_STARTED
     if cause := cause_of(pod):
         words, failure = cause.words, cause.failure
-    return attrs.evolve(known, state=JobState.FAILED, failure=failure, reason=words or "its pod failed before it started")
+    return attrs.evolve(known, state=JobState.FAILED, failure=failure, reason=words)
 
 
 def _too_late(pod: Thing, end: Thing) -> bool:

@@ -270,7 +270,7 @@ def _mount_problem(mount: Mount, site: Site) -> Problem | None:
     place = f"fs.mount + dir {mount.target}"
     normal = posixpath.normpath(mount.target)
     if not mount.target.startswith("/") or normal in ("/", "/proc", "/sys", "/dev") or ":" in mount.target:
-        words = "cannot be mounted; write an absolute path without a colon, below the root, other than /proc, /sys, /dev"
+        words = "cannot be mounted; write an absolute path without a colon, other than /, /proc, /sys and /dev"
         return Problem(place, words)
     if not site.claim or not site.claim_folder:
         words = "this site mounts no files; the site sets pvc and shared in [backends.kube]"

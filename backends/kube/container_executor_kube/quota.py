@@ -26,7 +26,9 @@ def free(quotas: Iterable[Mapping[str, Any]], gpus: Iterable[str]) -> Capacity |
             rest = quantity(hard) - quantity(status.get("used", {}).get(name, "0"))
             left[name] = min(left.get(name, rest), max(Decimal(0), rest))
     found = Capacity(
-        cpu=_least(left, _CPU, 1000), memory=_least(left, _MEMORY, 1), gpus=_least(left, [f"requests.{gpu}" for gpu in gpus], 1)
+        cpu=_least(left, _CPU, 1000),
+        memory=_least(left, _MEMORY, 1),
+        gpus=_least(left, [f"requests.{gpu}" for gpu in gpus], 1),
     )
     return None if found == Capacity() else found
 

@@ -1,5 +1,6 @@
 """Reads the output of one job from the follow streams of its containers, from any place in it."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -51,6 +52,7 @@ class JobReader:
         look: Tells where each rank's output is; None where there is no such job.
         on_data: Called when something arrived.
         ranks: One for each rank.
+        lock: Held while it is read.
     """
 
     handle: Handle
@@ -60,6 +62,7 @@ class JobReader:
     look: Callable[[], Mapping[int, Source] | None]
     on_data: Callable[[], None]
     ranks: Sequence[RankReader]
+    lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
     def cursor(self) -> str:

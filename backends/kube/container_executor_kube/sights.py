@@ -22,8 +22,12 @@ FEW = 16
 PATIENCE = 2.0
 """Seconds that a job may wait before its events are asked for."""
 EVENTS_KEPT = 5.0
+"""Seconds for which they count."""
 EVENTS_AT_ONCE = 8
 """Jobs whose events one look asks for at most; the others have their turn in the next looks."""
+
+ENDS_KEPT = 5000
+"""Jobs whose ends are remembered at most."""
 
 
 @attrs.define(eq=False)
@@ -60,6 +64,8 @@ class Sights:
             return
         with self._lock:
             self._ends.setdefault(labels[names.CONTROLLER], {}).update(ends(pod))
+            if len(self._ends) > ENDS_KEPT:
+                del self._ends[next(iter(self._ends))]
 
     def forget(self, uid: str) -> None:
         """Forget a job that was removed."""

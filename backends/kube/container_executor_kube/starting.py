@@ -16,7 +16,7 @@ _SCRIPT = (
     "if [ $((_n + _l)) -gt $((_e + 1)) ]; then "
     "(trap '' TERM; sleep $((_e - _n)); kill -TERM 1; sleep $_g; kill -KILL -1) > /dev/null 2>&1 & fi; fi; "
     "if [ $_m -gt 0 ]; then "
-    f"until _a=$(cat {FOLDER}/{RELEASE_FILE} 2> /dev/null) && [ \"$_a\" ]; do sleep 0.1; done; "
+    f'until _a=$(cat {FOLDER}/{RELEASE_FILE} 2> /dev/null) && [ "$_a" ]; do sleep 0.1; done; '
     "RANK=$((NODE_RANK * _m + LOCAL_RANK)) MASTER_ADDR=$_a; export RANK MASTER_ADDR; fi; "
     'exec "$@"'
 )

@@ -27,7 +27,7 @@ class Sight:
     job: Thing
     pods: Sequence[Thing]
     remembered: Mapping[int, RankStatus] = attrs.field(factory=dict)
-    wait: Wait = Wait()
+    wait: Wait = attrs.field(factory=Wait)
 
     @property
     def nodes(self) -> int:
@@ -86,7 +86,7 @@ def job_status(sight: Sight) -> JobStatus:
     """Return the status of a job."""
     ranks = tuple(_rank(sight, rank) for rank in range(sight.nodes * sight.per_pod))
     state = job_state(ranks, len(ranks))
-    if state is JobState.RUNNING and _half_released(sight, ranks):
+    if state is JobState.RUNNING and _half_released(ranks):
         state = JobState.HELD
     reason, failure = "", None
     if state is JobState.PENDING:
@@ -104,7 +104,8 @@ def ends(pod: Thing) -> dict[int, RankStatus]:
 
 
 def _waits_for_release(pod: Thing) -> bool:
-    return any(variable["name"] == "NODE_RANK" and "valueFrom" in variable for variable in pod["spec"]["containers"][0]["env"])
+    variables = pod["spec"]["containers"][0].get("env", ())
+    return any(variable["name"] == "NODE_RANK" and "valueFrom" in variable for variable in variables)
 
 
 def _rank(sight: Sight, rank: int) -> RankStatus:
@@ -124,7 +125,8 @@ def _without_pod(sight: Sight, rank: int, index: int) -> RankStatus:
     if sight.cancelled and sight.job["spec"].get("suspend"):
         return RankStatus(rank, JobState.CANCELLED, reason="cancelled before it started")
     if index in indexes(str(status.get("completedIndexes") or "")):
-        return RankStatus(rank, JobState.SUCCEEDED, exit_code=0, reason="its pod is gone; the Job says that it completed")
+        words = "its pod is gone; the Job says that it completed"
+        return RankStatus(rank, JobState.SUCCEEDED, exit_code=0, reason=words)
     if sight.condition.get("reason") == "DeadlineExceeded":
         words = f"DeadlineExceeded: {sight.condition.get('message', '')}"
         return RankStatus(rank, JobState.FAILED, failure=FailureClass.LEASE_EXPIRED, reason=words)
@@ -143,7 +145,7 @@ def indexes(text: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _half_released(sight: Sight, ranks: Sequence[RankStatus]) -> bool:
+def _half_released(ranks: Sequence[RankStatus]) -> bool:
     """Tell whether a release has reached some pods only: it must be done again."""
     return any(rank.state is JobState.HELD for rank in ranks) and not any(
         rank.state in (JobState.PENDING, JobState.CANCELLED) for rank in ranks

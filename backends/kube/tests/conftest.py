@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ def kube() -> Mapping[str, str]:
 
 
 @pytest.fixture
-def make_backend(kube: Mapping[str, str]) -> MakeBackend:
-    """Make a backend on the rig, with settings of one's own."""
+def make_backend(kube: Mapping[str, str]) -> Iterator[MakeBackend]:
+    """Make a backend on the rig, with settings of one's own; all are closed afterwards."""
+    made: list[KubeBackend] = []
 
     def make(**settings: Any) -> KubeBackend:
         known: dict[str, Any] = {
@@ -37,6 +38,9 @@ def make_backend(kube: Mapping[str, str]) -> MakeBackend:
             "pvc": kube["CE_KUBE_CLAIM"],
             "shared": Path(kube["CE_KUBE_CLAIM_DIR"]),
         }
-        return KubeBackend(**{**known, **settings})
+        made.append(KubeBackend(**{**known, **settings}))
+        return made[-1]
 
-    return make
+    yield make
+    for backend in made:
+        backend.close()

@@ -109,6 +109,7 @@ class Cases:
             return not found
 
         try:
-            wait_for(empty, self.patience, "the removal of all that this case left behind")
+            # A job whose grace is as long as our patience may take all of it, and then has to be removed.
+            wait_for(empty, 2 * self.patience, "the removal of all that this case left behind")
         except NotImplementedError:
             return
