@@ -95,14 +95,13 @@ class JobDir:
         """Return the exit records that are there, by rank."""
         with contextlib.suppress(FileNotFoundError):
             names = [path.name for path in (self.path / "exits").iterdir() if path.name.isdigit()]
-            records = {int(name): self.read(f"exits/{name}") for name in names}
-            return {rank: parse_exit(text) for rank, text in records.items() if text}
+            records = {int(name): parse_exit(self.read(f"exits/{name}") or "") for name in names}
+            return {rank: record for rank, record in records.items() if record is not None}
         return {}
 
     def done(self) -> Done | None:
         """Return the record of the batch script."""
-        text = self.read("done")
-        return parse_done(text) if text else None
+        return parse_done(self.read("done") or "")
 
     def began(self, rank: int) -> datetime | None:
         """Return when the program of a rank began, None before that."""

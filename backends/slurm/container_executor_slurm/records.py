@@ -42,9 +42,11 @@ class Done:
     ended: datetime | None = None
 
 
-def parse_exit(text: str) -> Exit:
-    """Parse the exit record of a rank."""
+def parse_exit(text: str) -> Exit | None:
+    """Parse the exit record of a rank; one that a full disk has cut is none."""
     fields = _fields(text)
+    if not {"code", "began", "ended", "node", "cause", "term"} <= fields.keys() or not fields["code"].isdigit():
+        return None
     return Exit(
         code=int(fields["code"]),
         began=_time(fields["began"]),
@@ -55,9 +57,11 @@ def parse_exit(text: str) -> Exit:
     )
 
 
-def parse_done(text: str) -> Done:
-    """Parse the record of the batch script."""
+def parse_done(text: str) -> Done | None:
+    """Parse the record of the batch script; one that was cut is none."""
     fields = _fields(text)
+    if not {"code", "reason", "ended"} <= fields.keys() or not fields["code"].isdigit():
+        return None
     return Done(int(fields["code"]), fields["reason"], _time(fields["ended"]))
 
 

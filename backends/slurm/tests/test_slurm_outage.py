@@ -37,14 +37,14 @@ def let_go(witness: Witness) -> None:
 def test_a_job_that_cannot_be_handed_in_is_handed_in_later_and_runs_once(
     make_bench: MakeBench, service: Service
 ) -> None:
-    bench = make_bench(timeout=SHORT)
+    bench = make_bench()
+    hasty = make_bench(owner=bench.backend.owner, timeout=SHORT)
     witness = bench.witness()
     plan = bench.plan(bench.job(witness.trace, mounts=witness.mounts))
-    bench.backend.status([bench.submit(bench.job("true"))])
     service("ctl", "stop")
 
     with pytest.raises(UnavailableError):
-        bench.backend.submit(plan, lifetime=bench.patience)
+        hasty.backend.submit(plan, lifetime=bench.patience)
 
     service("ctl", "start")
     handle = bench.backend.submit(plan, lifetime=4 * bench.patience)
@@ -53,14 +53,15 @@ def test_a_job_that_cannot_be_handed_in_is_handed_in_later_and_runs_once(
 
 
 def test_a_job_that_runs_while_the_controller_is_away_is_not_lost(make_bench: MakeBench, service: Service) -> None:
-    bench = make_bench(timeout=SHORT)
+    bench = make_bench()
+    hasty = make_bench(owner=bench.backend.owner, timeout=SHORT)
     ends, goes_on = waiting(bench), waiting(bench)
     assert ends.handle is not None
     assert goes_on.handle is not None
     service("ctl", "stop")
 
     with pytest.raises(UnavailableError):
-        bench.backend.status([goes_on.handle])
+        hasty.backend.status([goes_on.handle])
     let_go(ends)
 
     first = ends.handle
@@ -123,7 +124,7 @@ def test_a_forgotten_job_is_not_called_absent_while_the_accounting_does_not_answ
 ) -> None:
     bench = make_bench(options=("--begin=now+1hour",))
     handle = bench.start("true")
-    forgetful = make_bench(owner=bench.backend.owner, commands=shims({"squeue": "exit 0"}), timeout=SHORT)
+    forgetful = make_bench(owner=bench.backend.owner, commands=shims({"squeue": "exit 0"}))
     service("dbd", "stop")
 
     with pytest.raises(UnavailableError):
@@ -148,7 +149,7 @@ def test_a_controller_that_lists_nothing_does_not_end_a_job_that_runs(make_bench
     ids=["error", "silence", "hang"],
 )
 def test_a_reply_of_sbatch_that_is_lost_makes_no_second_job(make_bench: MakeBench, shims: Shims, sbatch: str) -> None:
-    bench = make_bench(commands=shims({"sbatch": sbatch}), timeout=SHORT)
+    bench = make_bench(commands=shims({"sbatch": sbatch}), timeout=timedelta(seconds=5))
     witness = bench.witness()
     plan = bench.plan(bench.job(witness.trace, mounts=witness.mounts))
 

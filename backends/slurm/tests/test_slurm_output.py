@@ -159,10 +159,18 @@ def test_records_are_read_as_the_script_writes_them() -> None:
     record = parse_exit("code=143\nbegan=1763737328123\nended=1763737329000\nnode=n2\ncause=\nterm=1\n")
     done = parse_done("code=143\nreason=signalled\nended=1763737329500\n")
 
+    assert record is not None
+    assert done is not None
     assert (record.code, record.node, record.cause, record.signalled) == (143, "n2", "", True)
     assert record.began is not None
     assert record.began.microsecond == 123_000
     assert (done.code, done.reason) == (143, "signalled")
+
+
+@pytest.mark.parametrize("text", ["", "code=1", "code=143\nbegan=17637", "code=\nreason=\nended=\n", "\0\0\0"])
+def test_a_record_that_was_cut_is_none(text: str) -> None:
+    assert parse_exit(text) is None
+    assert parse_done(text) is None
 
 
 def test_any_colony_comes_back_from_a_comment() -> None:
