@@ -62,8 +62,13 @@ class Ledger:
         """Return what would be free if we had no job."""
         return Capacity(*(self._most(name) for name in ("cpu", "memory", "gpus")))
 
+    def expect(self, key: object, need: Need) -> None:
+        """Count a process that was claimed, until it is promised what it needs, or has to wait."""
+        self._promised[key] = need
+
     def try_promise(self, key: object, need: Need) -> bool:
         """Promise *need* to a process if it is free now."""
+        self._promised.pop(key, None)
         if not fits(need, self.free()):
             self._waiting.add(key)
             return False

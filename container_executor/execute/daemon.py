@@ -82,6 +82,7 @@ class Daemon:
     _told: Bell = attrs.field(factory=Bell)
     _stranger: Bell = attrs.field(factory=Bell)
     _lives: Lives | None = None
+    _left: int | None = None
     _claimer: Claimer | None = None
     _monitor: Monitor | None = None
 
@@ -113,7 +114,9 @@ class Daemon:
 
     @property
     def live(self) -> int:
-        """How many processes are ours now."""
+        """How many processes are ours now; after the end, how many go on without us."""
+        if self._left is not None:
+            return self._left
         return len(self._lives) if self._lives is not None else 0
 
     @property
@@ -184,6 +187,7 @@ class Daemon:
     async def _until_ended(self, scope: anyio.CancelScope) -> None:
         while not await self._may_end():
             await self._told.wait(0.2 if self.phase > Phase.RUNNING else None)
+        self._left = self.live
         self._advance(Phase.ENDED)
         scope.cancel()
 
@@ -221,6 +225,7 @@ class Daemon:
             "state": self.phase.name.lower(),
             "executor": self.name,
             "backend": self.backend.name,
+            "claiming": self._claimer is not None and not self._claimer.stopped.is_set(),
             "live": self.live,
             "engine_unanswered_seconds": round(age, 1),
             "stuck_calls": stuck,

@@ -103,6 +103,15 @@ class Life:
         """The process and the attempt."""
         return self.record.key
 
+    def expect(self) -> None:
+        """Count what the job will take, before the next question for work could offer it to somebody else."""
+        try:
+            spec = self._spec()
+            if spec.funcname != SYNC:
+                self.site.ledger.expect(self.key, Need.of(make_job(spec, self._mark(1))))
+        except SpecError:  # it takes nothing, and ends with its reason
+            return
+
     async def live(self) -> None:
         """Take the process from where it is to its end."""
         self._adopt_directories()

@@ -96,6 +96,7 @@ class Lives:
             log.error("not journaled", process=process.id, error=str(error))
         self._live[life.key] = life
         self.site.ledger.take_place(life.key)
+        life.expect()
         self.site.metrics.assigned.inc()
         self.site.metrics.live.set(len(self._live))
         self.site.tasks.start_soon(self._supervise, life)

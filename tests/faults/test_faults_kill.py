@@ -1,7 +1,6 @@
 """A daemon that is killed with SIGKILL at any journal record: the next start ends every process once, with its whole log."""
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,26 +33,6 @@ def test_a_job_runs_once_and_its_log_is_whole(
     assert colony.outcome(process_id)["exitcode"] == "7"
     assert colony.log(process_id).count("user_exit") == 1
     wait_for(lambda: not list((tmp_path / "state" / "process").glob("ce-*")), "nothing left of the job")
-
-
-def test_ten_jobs_go_on_while_the_daemon_is_dead_and_end_once(
-    colony: Colony, daemon: DaemonProgram, tmp_path: Path
-) -> None:
-    daemon.start()
-    line = "echo $$ >> {0}; for i in 1 2 3 4 5 6; do echo line $i; sleep 0.5; done; exit {1}"
-    processes = [colony.submit(line.format(tmp_path / f"ran{n}", n)) for n in range(10)]
-    for process_id in processes:
-        wait_for(partial(_has, colony, process_id, "line 1"), "a first line")
-
-    daemon.kill()
-    daemon.start()
-
-    for number, process_id in enumerate(processes):
-        ended = colony.wait(process_id)
-        assert ended.state is (ProcessState.FAILED if number else ProcessState.SUCCESS)
-        assert colony.outcome(process_id)["exitcode"] == str(number)
-        assert colony.output(process_id) == [f"line {i}" for i in range(1, 7)]
-        assert len((tmp_path / f"ran{number}").read_text().split()) == 1
 
 
 def test_jobs_that_ended_while_the_daemon_was_dead_are_reported(
@@ -89,7 +68,3 @@ def test_a_lost_state_directory_is_taken_over_by_its_owner_id(
     assert colony.wait(process_id).state is ProcessState.FAILED
     assert colony.outcome(process_id)["exitcode"] == "5"
     assert ran.read_text() == "once\n"
-
-
-def _has(colony: Colony, process_id: str, line: str) -> bool:
-    return line in colony.output(process_id)

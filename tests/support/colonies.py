@@ -1,10 +1,14 @@
 """A colony on an embedded server in a thread, and daemons as programs of their own that a test can kill, freeze and restart."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -35,11 +39,22 @@ def wait_for(condition: Callable[[], T | None], what: str, patience: float = PAT
 
 @attrs.define(eq=False)
 class Colony:
-    """A colony, its owner and a user, on a server that the test can stop and start again on the same port."""
+    """A colony, its owner and a user, on a server that the test can stop and start again on the same port.
+
+    Attributes:
+        folder: Where its data are.
+        portal: The event loop that it runs in.
+        stale_after: When an executor that does not ask for work is forgotten.
+        image: The image of jobs that name none.
+        owner: Who owns it.
+        user: Who submits.
+        port: Where it listens.
+    """
 
     folder: Path
     portal: BlockingPortal
     stale_after: timedelta = timedelta(seconds=600)
+    image: str = "busybox"
     owner: Identity = attrs.field(factory=Identity.new)
     user: Identity = attrs.field(factory=Identity.new)
     port: int = 0
@@ -81,7 +96,7 @@ class Colony:
         spec = {
             "funcname": "execute",
             "conditions": {"colonyname": "dev", "executortype": "container-executor", **(conditions or {})},
-            "kwargs": {"docker-image": fields.pop("image", "busybox"), "cmd": cmd, "args": list(args)},
+            "kwargs": {"docker-image": fields.pop("image", self.image), "cmd": cmd, "args": list(args)},
             "maxexectime": 120,
             "maxretries": 0,
             **fields,
@@ -104,6 +119,21 @@ class Colony:
 
         return wait_for(reached, f"{process_id[:8]} in {[state.name for state in wanted]}", patience)
 
+    def live(self) -> list[Process]:
+        """Return the processes that an executor has."""
+        found: list[Process] = self.portal.call(partial(self.client.processes, state=ProcessState.RUNNING))
+        return found
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables with which the command line is a user of this colony."""
+        return {
+            "COLONIES_SERVER_HOST": "127.0.0.1",
+            "COLONIES_SERVER_PORT": str(self.port),
+            "COLONIES_TLS": "false",
+            "COLONIES_COLONY_NAME": "dev",
+            "COLONIES_PRVKEY": self.user.key,
+        }
+
     def log(self, process_id: str) -> str:
         """Return the whole log."""
         parts, since = [], 0
@@ -117,6 +147,11 @@ class Colony:
     def output(self, process_id: str) -> list[str]:
         """Return the lines of the log that the job itself printed."""
         return [line for line in self.log(process_id).splitlines() if not line.startswith("ColonyOS: ")]
+
+    def verdict(self, process_id: str) -> dict[str, Any]:
+        """Return the outcome that was attached to the process."""
+        found: dict[str, Any] = json.loads(self.outcome(process_id)["outcome"])
+        return found
 
     def outcome(self, process_id: str) -> dict[str, str]:
         """Return the attributes of the process."""
@@ -205,6 +240,17 @@ class DaemonProgram:
     def idle(self) -> bool:
         """Return whether the process backend has nothing of a job of its own left."""
         return not list((self.folder / "process").glob("*/ce-*"))
+
+    def health(self) -> dict[str, Any]:
+        """Return what its health endpoint says."""
+        (port,) = re.findall(r'"health": (\d+)', self.log())[-1:]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                found: dict[str, Any] = json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                found = json.load(error)
+        return found
 
     def log(self) -> str:
         """Return what it has logged."""
