@@ -399,8 +399,10 @@ class Life:
             self._note(stage=Stage.DONE)
 
     async def _clear_directories(self, *, final: bool) -> None:
-        if self._directories and not self._cleared and self._spec().funcname != SYNC:
-            await self._directories.clear(final=final)
+        if self._directories and not self._cleared:
+            if self._spec().funcname != SYNC:
+                await self._directories.clear(final=final)
+            self._directories.give_back()  # before the close: whoever hears of it may submit the next job for them at once
             self._cleared = True
 
     async def _remove(self) -> None:

@@ -255,7 +255,7 @@ class KubeBackend(Backend):
         return free
 
     def probe(self) -> Health:
-        return probe(self._cluster, user=self._user())
+        return probe(self._cluster, user=self.run_as())
 
     def close(self) -> None:
         self._streams.close_all()
@@ -264,7 +264,7 @@ class KubeBackend(Backend):
     def _mine(self) -> str:
         return f"{names.OWNER}={names.owner_label(self.owner)}"
 
-    def _user(self) -> str:
+    def run_as(self) -> str:
         if self.user:
             return self.user
         if os.geteuid():
@@ -273,7 +273,7 @@ class KubeBackend(Backend):
 
     def _site(self) -> manifest.Site:
         return manifest.Site(
-            user=self._user(),
+            user=self.run_as(),
             namespace=self.namespace,
             pull=self.pull.policy,
             pull_secrets=self.pull_secrets,
