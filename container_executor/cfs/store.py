@@ -40,7 +40,7 @@ PREFIX = 16
 _SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-_STATUS = re.compile(r"status code: (\d+)[^:]*: (?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
+_STATUS = re.compile(r"status code: (\d+)(?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
 
 

@@ -58,6 +58,12 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def access(store_options: tuple[str, ...], store_variables: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The settings and the variables that lead to the store."""
+    return store_options, store_variables
+
+
+@pytest.fixture
 def place(tmp_path: Path) -> Iterator[Path]:
     """A name of our own on whatever the engine shares."""
     made = tmp_path / f"ce-cfs-{secrets.token_hex(4)}"
@@ -69,18 +75,13 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_example_runs_as_it_is_written(
-    backend: str,
-    place: Path,
-    rig: Rig,
-    make_daemon: Make,
-    store_options: tuple[str, ...],
-    store_variables: dict[str, str],
+    backend: str, place: Path, rig: Rig, make_daemon: Make, access: tuple[tuple[str, ...], dict[str, str]]
 ) -> None:
     options, image = _SITES[backend](place)
     site = dict(option.split("=", 1) for option in options)
-    daemon = make_daemon(backend=backend, options=(*options, *store_options))
+    daemon = make_daemon(backend=backend, options=(*options, *access[0]))
     path = f"{os.environ['CE_SLURM_BIN']}:{os.environ['PATH']}" if backend == "slurm" else os.environ["PATH"]
-    daemon.start(**store_variables, PATH=path)
+    daemon.start(**access[1], PATH=path)
     hello = rig.place("hello", {"hello.txt": "Hello, World!\n"})
     rig.sync(hello, "/hello")
     conflicts = {"onstart": {"keeplocal": False}, "onclose": {"keeplocal": True}}
