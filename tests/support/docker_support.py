@@ -21,6 +21,9 @@ MakeBackend = Callable[..., DockerBackend]
 MakeJob = Callable[..., JobSpec]
 Spare = Callable[[str], str]
 
+OWNERS: set[str] = set()
+"""Everyone in whose name a test of this run used the engine."""
+
 BUSYBOX, FRESH = "public/busybox", "fresh/image"
 _KIND = "application/vnd.docker."
 _MANIFEST = f"{_KIND}distribution.manifest.v2+json"

@@ -119,6 +119,19 @@ def _of_sdk(found: Mapping[str, Any]) -> Address:
     return Address(url, (tls.ca_cert or "") if tls.verify is not False else "", cert, key, tls=True)
 
 
+class EngineClient(docker.APIClient):
+    """The SDK's client, without the certificates, proxies and passwords that variables and files name for the web."""
+
+    @property
+    def trust_env(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  # an attribute that it would set
+        """Whether requests looks for them, over our own certificates even."""
+        return False
+
+    @trust_env.setter
+    def trust_env(self, value: bool) -> None:
+        """Take no other answer."""
+
+
 def _knock(path: str) -> None:
     """Say plainly why nobody is behind a socket; the SDK would also leave its own end open."""
     with socket.socket(socket.AF_UNIX) as end:
@@ -167,7 +180,7 @@ class Connection:
         if self.address.local:
             _knock(self.address.socket)
         tls = self.address.tls_config() or False
-        return docker.APIClient(base_url=self.address.url, version="auto", timeout=timeout, tls=tls)
+        return EngineClient(base_url=self.address.url, version="auto", timeout=timeout, tls=tls)
 
     def close(self) -> None:
         """Close the client for short calls."""

@@ -32,7 +32,7 @@ END_BOOT = f"{LABEL}.end-boot"
 """The same on the clock of this boot, with the boot's id: the clock of the day may be set."""
 
 LOOK = 1.0
-IDLE_LOOKS = 10
+IDLE_LOOKS = 5
 AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 Signals = dict[str, str]

@@ -11,6 +11,17 @@ from container_executor_docker.settings import DockerSettings
 OLDEST_API = (1, 40)
 """Docker 19.03: the first with device requests."""
 
+_AWAY = (
+    (
+        "Permission denied",
+        "add the daemon's user to the group of that socket (usermod -aG docker USER), and start it anew",
+    ),
+    ("No such file", "start Docker (systemctl start docker), or set host in [backends.docker] to its socket"),
+    ("refused", "start Docker (systemctl start docker): nobody listens at its address"),
+    ("CERTIFICATE", "set tls in [backends.docker] to the directory of the engine's ca.pem, cert.pem and key.pem"),
+)
+"""What mends an engine that does not answer, by words of why."""
+
 
 def free(info: Mapping[str, Any], live: Sequence[Mapping[str, Any]], gpus: Iterable[str]) -> Capacity:
     """Return the engine's own totals less what our containers were given, those that have not ended.
@@ -34,7 +45,7 @@ def _given(live: Iterable[Mapping[str, Any]], label: str) -> int:
 
 def away(words: str) -> Health:
     """Return the health of an engine that does not answer."""
-    fix = "start Docker, add this user to the docker group, or set host in [backends.docker]"
+    fix = next((fix for part, fix in _AWAY if part in words), "start Docker, or set host in [backends.docker]")
     return Health(reachable=False, faults=(Fault(words, fix),))
 
 
@@ -51,6 +62,7 @@ def _engine_faults(version: Mapping[str, Any], info: Mapping[str, Any]) -> Itera
         yield Fault(
             "a restart of dockerd ends all jobs (live-restore is off)",
             'put "live-restore": true into /etc/docker/daemon.json',
+            fatal=False,
         )
     for switch, what in (("MemoryLimit", "memory"), ("PidsLimit", "pids"), ("CpuCfsQuota", "cpu")):
         if info.get(switch) is False:

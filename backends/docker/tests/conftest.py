@@ -14,14 +14,11 @@ pytest.importorskip("docker")
 
 import docker
 from container_executor_docker import DockerBackend
-from docker_support import MakeBackend, MakeJob, Registry, Spare
+from docker_support import OWNERS, MakeBackend, MakeJob, Registry, Spare
 
 from container_executor.models import JobSpec, Mark
 from container_executor.testing import require_engine
 from container_executor.testing.bench import shell
-
-OWNERS: set[str] = set()
-"""Everyone in whose name a test of this run used the engine."""
 
 
 @pytest.fixture

@@ -1,0 +1,100 @@
+"""Docker's log stream is read exactly: whole lines, lost newlines, and any place in it."""
+
+from container_executor_docker.frames import Place, Skip, format_cursor, leave_out, parse_cursor, pass_on, split
+
+from container_executor.models import LogLine
+
+OUT, ERR = 1, 2
+
+
+def moment(number: int) -> str:
+    return f"2026-01-02T03:04:05.{number:09}Z"
+
+
+def frame(number: int, text: str, stream: int = OUT) -> bytes:
+    payload = f"{moment(number)} {text}".encode()
+    return bytes([stream, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
+
+
+def read(data: bytes, place: Place | None = None) -> tuple[list[LogLine], Place]:
+    """Read all of a stream that was opened at *place*."""
+    start = place or Place()
+    frames, rest = split(data, 0)
+    assert rest == b""
+    new, _, _ = leave_out(frames, Skip.to(start))
+    return pass_on(start, new)
+
+
+def text(lines: list[LogLine], stream: str = "out") -> bytes:
+    return b"".join(line.data + b"\n" * line.complete for line in lines if line.stream == stream)
+
+
+def test_frames_may_be_cut_anywhere() -> None:
+    data = frame(1, "one\n") + frame(2, "two\n")
+
+    for cut in range(len(data)):
+        first, rest = split(data[:cut], 0)
+        second, nothing = split(rest + data[cut:], 0)
+        assert [found.line.data for found in (*first, *second)] == [b"one", b"two"]
+        assert nothing == b""
+
+
+def test_a_newline_that_docker_lost_after_a_long_line_is_put_back() -> None:
+    lines, place = read(frame(1, "xxx") + frame(1, "yyy") + frame(2, "next\n"))
+
+    assert text(lines) == b"xxxyyy\nnext\n"
+    assert place.unfinished == {}
+
+
+def test_the_other_stream_does_not_end_a_line() -> None:
+    lines, _ = read(frame(1, "xxx") + frame(2, "oops\n", ERR) + frame(1, "yyy") + frame(3, "next\n"))
+
+    assert text(lines) == b"xxxyyy\nnext\n"
+    assert text(lines, "err") == b"oops\n"
+
+
+def test_a_last_line_without_newline_stays_without() -> None:
+    lines, _ = read(frame(1, "one\n") + frame(2, "two"))
+
+    assert text(lines) == b"one\ntwo"
+
+
+def test_reading_goes_on_exactly_from_every_place() -> None:
+    pieces = [
+        (1, "a\n", OUT),
+        (2, "b\n", OUT),
+        (2, "c\n", ERR),
+        (3, "xxx", OUT),
+        (4, "oops\n", ERR),
+        (3, "yyy", OUT),
+        (5, "d\n", OUT),
+        (6, "e", OUT),
+    ]
+    whole, _ = read(b"".join(frame(*piece) for piece in pieces))
+
+    for cut in range(len(pieces) + 1):
+        first, place = read(b"".join(frame(*piece) for piece in pieces[:cut]))
+        (kept,) = parse_cursor(format_cursor([place]), 1)
+        again = b"".join(frame(*piece) for piece in pieces if not kept.since or moment(piece[0]) >= kept.since)
+        rest, _ = read(again, kept)
+        for stream in ("out", "err"):
+            assert text([*first, *rest], stream) == text(whole, stream), f"cut after {cut} frames"
+
+
+def test_what_docker_rotated_away_is_a_gap_and_nothing_is_doubled() -> None:
+    _, place = read(frame(1, "a\n") + frame(2, "b\n"))
+    frames, _ = split(frame(5, "e\n") + frame(6, "f\n"), 0)
+
+    new, skip, gap = leave_out(frames, Skip.to(place))
+
+    assert [found.line.data for found in new] == [b"e", b"f"]
+    assert gap is not None
+    assert gap.reason
+    assert skip.left == 0
+
+
+def test_a_place_asks_docker_for_its_own_moment() -> None:
+    _, place = read(frame(7, "a\n"))
+
+    assert Place().query() == "0"
+    assert place.query() == "1767323045.000000007"
