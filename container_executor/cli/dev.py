@@ -26,11 +26,13 @@ from container_executor.execute.daemon import Daemon, open_backend, open_daemon
 from container_executor.funcspec import FunctionSpec, to_wire
 from container_executor.secret import Secret
 from container_executor.server import Server
-from container_executor.settings import CfsSettings, Settings, StoreKind
+from container_executor.settings import COMMAND_LINE, CfsSettings, Settings, StoreKind
 
 COLONY = "dev"
 PORT = 50080
 """Where the embedded server of a daemon without specs listens: the usual port of a Colonies server."""
+FOLDER, DATABASE = "dev", "colonies.sqlite"
+"""The state directory of development mode, in that of the site, and the embedded server's database in it."""
 
 
 def run_dev(settings: Settings, specs: Sequence[FunctionSpec]) -> NoReturn:
@@ -48,11 +50,16 @@ def run_dev(settings: Settings, specs: Sequence[FunctionSpec]) -> NoReturn:
     leave(code)
 
 
+def port_of(settings: Settings) -> int:
+    """Return where the embedded server of a daemon listens: what ``--port`` says, or else the usual port."""
+    return settings.server.port if settings.origin("server.port") == COMMAND_LINE else PORT
+
+
 def _state_dir(settings: Settings, *, temporary: bool) -> AbstractContextManager[str]:
     """Return a folder that goes away with this run where a spec is run and the site named none."""
     if temporary and settings.origin("state_dir") == "default":
         return tempfile.TemporaryDirectory(prefix="container-executor-", ignore_cleanup_errors=True)
-    folder = settings.state_dir / "dev"
+    folder = settings.state_dir / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return nullcontext(str(folder))
 
@@ -82,7 +89,7 @@ def _docker(settings: Settings) -> str:
 async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
     code = 0
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with serve(settings, port=0 if specs else PORT) as (here, user):
+        async with serve(settings, port=0 if specs else port_of(settings)) as (here, user):
             async with open_daemon(here, dev=True) as daemon, anyio.create_task_group() as tasks:
                 if specs:
                     tasks.start_soon(_stop_at_once, daemon, signals)
@@ -99,7 +106,7 @@ async def serve(settings: Settings, *, port: int) -> AsyncIterator[tuple[Setting
     """Serve, and yield the settings that lead there and a user's identity."""
     folder = settings.state_dir
     server_key, owner, user = (ensure_key(folder / f"{name}.key") for name in ("server", "owner", "user"))
-    async with Server(folder / "colonies.sqlite", server_id=server_key.id, port=port, durability="normal") as server:
+    async with Server(folder / DATABASE, server_id=server_key.id, port=port, durability="normal") as server:
         await server.bootstrap(COLONY, owner.id, [("user", user.id)])
         if port:
             _say_how_to_connect(server, folder / "user.key")

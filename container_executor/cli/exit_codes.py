@@ -29,7 +29,7 @@ class ExitCode(enum.IntEnum):
     LEASE_LOST = 75  # the process did not end within maxexectime, or was given to another executor
     REFUSED = 76  # the server refused
     DENIED = 77  # the server refused for want of permission
-    CONFIG = 78  # the configuration is wrong
+    CONFIG = 78  # the configuration is wrong, or `doctor` found a fault
     INTERRUPTED = 130  # Ctrl-C
     BROKEN_PIPE = 141  # whoever read our output has gone
 

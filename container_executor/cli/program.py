@@ -24,6 +24,7 @@ COMMANDS = {
     "server": "Run a Colonies server of our own.",
     "keys": "Make private keys, and tell the ids they stand for.",
     "config": "Show every setting, its value, and what set it.",
+    "doctor": "Look at this site, and name what is wrong with it and what mends it.",
     "completion": "Print the completion script for a shell.",
 }
 """Every command with the first sentence of its help, which the list of commands shows without importing it."""

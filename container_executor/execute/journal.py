@@ -3,10 +3,14 @@
 Each step that another program could see is written here before it is taken: :class:`Stage` lists them in their order. The
 event loop's thread is the only writer. ``synchronous=NORMAL`` keeps every record through a crash of the program; after a loss
 of power the last few may be missing, and the engine's own list of jobs fills the gap.
+
+The file bears a version, :data:`SCHEMA_VERSION`. A version of this program reads the journals of all versions before it, so an
+upgrade keeps the jobs that run meanwhile: fields that were added have defaults. Whatever a later version wrote, a file or a
+record with a field that is not known here, is refused and left as it is, because reading half of it would lose the other half.
 """
 
+import contextlib
 import enum
-import fcntl
 import json
 import os
 import sqlite3
@@ -14,16 +18,19 @@ import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import attrs
 import cattrs
 
 from container_executor.errors import ContainerExecutorError
+from container_executor.execute import lock
 from container_executor.execute.outcome import Outcome
 from container_executor.models import Handle, JobSpec
 
 SCHEMA_VERSION = 1
+"""Raised when a version of this program before the change could not read the journal rightly."""
+FILE = "journal.sqlite"
 KEEP_DONE = timedelta(days=7)
 """How long finished rows are kept: their launch numbers must not be given out again while the engine may have leftovers."""
 
@@ -123,7 +130,7 @@ class Record:
 
 
 def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=False, omit_if_default=True)
+    converter = cattrs.Converter(forbid_extra_keys=True, omit_if_default=True)
     converter.register_unstructure_hook(datetime, lambda value: value.isoformat())
     converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(value))
     converter.register_unstructure_hook(timedelta, lambda value: value.total_seconds())
@@ -144,24 +151,13 @@ class Journal:
             JournalError: Another daemon holds it, it is not a journal, or the folder cannot be written.
         """
         self._lock = _lock(folder)
-        self._path = folder / "journal.sqlite"
+        self._path = folder / FILE
         try:
-            self._database = sqlite3.connect(self._path, isolation_level=None)
-            self._path.chmod(0o600)
-            self._prepare()
-        except sqlite3.Error as error:
-            raise JournalError(f"{self._path}: cannot be used as a journal: {error}") from error
-
-    def _prepare(self) -> None:
-        execute = self._database.execute
-        execute("PRAGMA journal_mode=WAL")
-        execute("PRAGMA synchronous=NORMAL")
-        version = execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA_VERSION):
-            raise JournalError(f"{self._path}: written by a newer version (schema {version}); start that version again")
-        execute(_SCHEMA)
-        execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        execute("DELETE FROM processes WHERE stage = 'done' AND changed < ?", [time.time() - KEEP_DONE.total_seconds()])
+            with _errors(self._path):
+                self._database = _open(self._path)
+        except JournalError:
+            os.close(self._lock)
+            raise
 
     def write(self, record: Record) -> None:
         """Write the record; it is safe from a crash of the program when this returns.
@@ -180,21 +176,18 @@ class Journal:
         rows = self._database.execute(
             "SELECT record FROM processes WHERE process_id = ? AND attempt = ?", [process_id, attempt]
         ).fetchall()
-        return _record(rows[0][0]) if rows else None
+        return _record(rows[0][0], self._path) if rows else None
 
     def open_records(self) -> Iterator[Record]:
         """Yield every record that is not done, oldest first."""
-        rows = self._database.execute(
-            "SELECT record FROM processes WHERE stage NOT IN ('done', 'undone') ORDER BY changed"
-        ).fetchall()
-        return (_record(row[0]) for row in rows)
+        return iter(_open_records(self._database, self._path))
 
     def undone(self, process_id: str) -> Record | None:
         """Return the attempt of a process whose close the server took back, or None."""
         rows = self._database.execute(
             "SELECT record FROM processes WHERE process_id = ? AND stage = 'undone' ORDER BY attempt DESC", [process_id]
         ).fetchall()
-        return _record(rows[0][0]) if rows else None
+        return _record(rows[0][0], self._path) if rows else None
 
     def close(self) -> None:
         """Close the journal and let another daemon have it."""
@@ -208,22 +201,99 @@ class Journal:
         self.close()
 
 
-def _record(text: str) -> Record:
-    fields: dict[str, Any] = json.loads(text)
-    return _CONVERTER.structure(fields, Record)
+def _open(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, isolation_level=None)
+    try:
+        _check(database, path)
+        path.chmod(0o600)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.execute(_SCHEMA)
+        database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+        oldest = time.time() - KEEP_DONE.total_seconds()
+        database.execute("DELETE FROM processes WHERE stage = 'done' AND changed < ?", [oldest])
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def check_journal(folder: Path) -> None:
+    """Do nothing if *folder* has a journal that this version can go on with, or none; change nothing in it.
+
+    Raises:
+        JournalError: What is wrong with it.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return
+    with (
+        _errors(path),
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database,
+    ):
+        _check(database, path)
+        found = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise JournalError(
+                f"{path}: is damaged: {found}; put it back from a backup, or remove it: jobs are then found again on the engine"
+            )
+
+
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    """Read everything that a start must understand, and write nothing.
+
+    Raises:
+        JournalError: A later version wrote it.
+    """
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version not in range(SCHEMA_VERSION + 1):
+        raise JournalError(
+            f"{path}: written by a newer version of this program (schema {version}, this one knows {SCHEMA_VERSION}); "
+            "start that version again, or let its jobs end under it first"
+        )
+    if version:
+        _open_records(database, path)
+
+
+def _open_records(database: sqlite3.Connection, path: Path) -> list[Record]:
+    rows = database.execute(
+        "SELECT record FROM processes WHERE stage NOT IN ('done', 'undone') ORDER BY changed"
+    ).fetchall()
+    return [_record(row[0], path) for row in rows]
+
+
+def _record(text: str, path: Path) -> Record:
+    """Return the record that was written as *text*.
+
+    Raises:
+        JournalError: It is none that this version knows.
+    """
+    try:
+        return _CONVERTER.structure(json.loads(text), Record)
+    except Exception as error:  # cattrs collects whatever the parts raise
+        reasons = "; ".join(cattrs.transform_error(error, path="record"))
+        raise JournalError(
+            f"{path}: a record that this version cannot read ({reasons}): {text[:120]}; "
+            "start the version again that wrote it, or let its jobs end under it first"
+        ) from error
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"{path}: cannot be used as a journal: {error}; put it back from a backup, or remove it: jobs are then found again on the engine"
+        ) from error
 
 
 def _lock(folder: Path) -> int:
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise JournalError(f"{folder}: cannot be used as state directory: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
+        return lock.take(folder)
+    except BlockingIOError as error:
         raise JournalError(
             f"{folder}: another daemon uses this state directory; give each its own with --state-dir"
         ) from error
-    return lock
+    except OSError as error:
+        raise JournalError(f"{folder}: cannot be used as state directory: {error.strerror}") from error

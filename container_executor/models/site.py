@@ -74,10 +74,17 @@ class Capacity:
 
 @attrs.frozen
 class Fault:
-    """One thing wrong with an engine or a site, and how to mend it."""
+    """One thing wrong with an engine or a site.
+
+    Attributes:
+        what: What is wrong.
+        fix: How to mend it.
+        fatal: False where jobs run all the same, and something may be lost later.
+    """
 
     what: str
     fix: str
+    fatal: bool = True
 
 
 @attrs.frozen

@@ -14,8 +14,10 @@ from container_executor.settings.sections import (
     SoftwareSettings,
     StoreKind,
 )
+from container_executor.settings.sources import COMMAND_LINE
 
 __all__ = [
+    "COMMAND_LINE",
     "DEFAULT",
     "CfsSettings",
     "Drain",

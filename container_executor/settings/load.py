@@ -99,7 +99,8 @@ def _build(chosen: Mapping[str, Given], problems: list[str]) -> Settings:
     values = dict(_converted(chosen, problems))
     inner = {section: kind(**_below(section, values)) for section, kind in sections().items()}
     plain = {path: item for path, item in values.items() if "." not in path}
-    origins = MappingProxyType({path: item.origin for path, item in chosen.items()})
+    counted = {path for path in chosen if path in values or path.startswith("backends.")}
+    origins = MappingProxyType({path: item.origin for path, item in chosen.items() if path in counted})
     return Settings(**plain, **inner, backends=_backends(chosen), origins=origins)
 
 

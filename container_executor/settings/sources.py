@@ -42,6 +42,8 @@ WITHOUT_EFFECT: Mapping[str, str] = {
 }
 """Variables of older executors and of the official command line that are accepted and mean nothing here, and why."""
 
+COMMAND_LINE = "the command line"
+"""The origin of a value that a flag gave."""
 CONFIG_VARIABLE = PREFIX + "CONFIG"
 _SHARED_PREFIXES = ("COLONIES_", "EXECUTOR_", "AWS_S3_")
 _BACKEND_PREFIX = PREFIX + "BACKENDS_"
@@ -141,7 +143,7 @@ def from_flags(flags: Mapping[str, Any], problems: list[str]) -> list[Given]:
         if problem:
             problems.append(f"--option {path}: {problem}")
         else:
-            found.append(Given(path, Text(value) if isinstance(value, str) else value, Source.FLAG, "the command line"))
+            found.append(Given(path, Text(value) if isinstance(value, str) else value, Source.FLAG, COMMAND_LINE))
     return found
 
 
@@ -163,7 +165,8 @@ def unknown(path: str) -> str:
     section, _, name = path.rpartition(".")
     if section in sections():
         valid = [known.partition(".")[2] for known in fields() if known.startswith(f"{section}.")]
-        return f"[{section}] has no setting {name}{nearest(name, valid)}"
+        near = nearest(name, valid) or "; it has " + ", ".join(valid)
+        return f"[{section}] has no setting {name}{near}"
     if path in {*sections(), "backends"} or section == "backends":
         return f"{path} is a table: write [{path}]"
     if section:

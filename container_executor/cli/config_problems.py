@@ -1,0 +1,67 @@
+"""What is wrong with settings that each can be read: backends' tables, keys that are none, names that are none."""
+
+import socket
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from container_executor.client.identity import executor_name
+from container_executor.client.signing import Identity
+from container_executor.errors import SettingsError
+from container_executor.registry import check_settings
+from container_executor.settings import Settings
+
+KEYS = ("server.key", "server.colony_key")
+"""The settings that are private keys of the server's protocol."""
+
+
+def problems_of(settings: Settings) -> list[str]:
+    """Return a line for each thing that is wrong, with what gave it."""
+    names = sorted({*settings.backends, *filter(None, [settings.backend])})
+    checks: list[Callable[[], object]] = [
+        partial(name_of, settings),
+        *(partial(key_of, settings, path) for path in KEYS),
+        *(partial(backend_values, settings, name) for name in names),
+    ]
+    return [line for check in checks for line in _raised(check)]
+
+
+def _raised(check: Callable[[], object]) -> Iterator[str]:
+    try:
+        check()
+    except SettingsError as error:
+        yield from str(error).splitlines()
+
+
+def name_of(settings: Settings) -> str:
+    """Return the name that the daemon takes on the server.
+
+    Raises:
+        SettingsError: What is set is none.
+    """
+    try:
+        return executor_name(settings.executor.name or f"{socket.gethostname()}-{settings.backend}")
+    except SettingsError as error:
+        raise SettingsError(f"{settings.origin('executor.name')}: executor.name: {error}") from None
+
+
+def key_of(settings: Settings, path: str) -> Identity | None:
+    """Return the key in the setting at *path*, None where it is not set.
+
+    Raises:
+        SettingsError: It is no key.
+    """
+    secret = settings.value(path)
+    try:
+        return Identity(secret.reveal().lower()) if secret else None
+    except ValueError as error:
+        raise SettingsError(f"{settings.origin(path)}: {path}: {error}") from None
+
+
+def backend_values(settings: Settings, name: str) -> dict[str, Any]:
+    """Return the settings of backend *name* that were given, as the types of its fields.
+
+    Raises:
+        SettingsError: There is no such backend, or one line for each setting that is wrong.
+    """
+    return check_settings(name, settings.backends.get(name, {}), settings.backend_origins(name))
