@@ -8,6 +8,7 @@ The engine keeps the output until we have read it, and nothing is read before th
 slows the reading down, and memory stays bounded.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -101,16 +102,35 @@ class Forwarder:
         self._scope = anyio.CancelScope()
         tasks.start_soon(self._follow, self._scope, watched, ranks)
 
-    async def finish(self, seconds: float) -> None:
-        """Wait until the output has ended, at most *seconds*, then send what is queued."""
+    async def finish(self, seconds: float, *, until: float | None = None) -> None:
+        """Wait until the output has ended, then send what is queued.
+
+        Args:
+            seconds: How long nothing may come from the engine before the rest is given up.
+            until: When it is given up in any case, on the boot clock.
+        """
         if self._scope is not None:
-            with anyio.move_on_after(seconds):
-                await self._done.wait()
+            await self._until_still(seconds, until)
             if not self._done.is_set():
                 self._scope.cancel()
-                self.say("cut", "the engine did not give the end of the output in time; it may be incomplete")
+                self.say("cut", "the end of the output did not come in time; it may be incomplete")
+                await self._guarded(self._send_tail)
             self._scope = None
         await self.flush()
+
+    async def _until_still(self, seconds: float, until: float | None) -> None:
+        place, moved = None, now()
+        while not self._done.is_set():
+            if self._place() != place or self._sending.statistics().locked:  # a slow server is no end of the output
+                place, moved = self._place(), now()
+            left = min(moved + seconds, until or math.inf) - now()
+            if left <= 0:
+                return
+            with anyio.move_on_after(min(left, 1.0)):
+                await self._done.wait()
+
+    def _place(self) -> tuple[str, int]:
+        return (self._beyond or self.state).cursor, self.state.entries
 
     async def restart(self) -> None:
         """Send what the last launch left, and begin again at the start of the next one's output."""
@@ -199,7 +219,12 @@ class Forwarder:
         self._tail.add(text)
         self._beyond = after
         if end:
-            kept, self._tail, self._beyond = self._tail.text(), None, None
+            await self._send_tail()
+
+    async def _send_tail(self) -> None:
+        if self._tail is not None and self._beyond is not None:
+            kept, after = self._tail.text(), self._beyond
+            self._tail, self._beyond = None, None
             await self._deliver(kept, after)
 
     async def _deliver(self, text: str, after: Forwarded) -> None:

@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 LAST_OUTPUT = 20.0
-"""Seconds that the engine may take, after the end of a job, to give the rest of its output."""
+"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up."""
 GONE_OUTPUT = 1.0
 """The same for a job that the engine does not have any more."""
 AGAIN_PAUSE = 2.0
@@ -382,15 +382,17 @@ class Life:
         self.closing = True
         closer = Closer(self.site.client, self.process, self.lease)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(
-                self._forwarder.finish, GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT
-            )
+            tasks.start_soon(self._finish_output, outcome)
             tasks.start_soon(closer.attach, outcome)
         stood = await closer.close(outcome, output_of(outcome))
         self._note(stage=Stage.CLOSED if stood else Stage.UNDONE)
         self.site.metrics.closed.labels(outcome=outcome.failure.value if outcome.failure else "success").inc()
         self.site.metrics.run_seconds.observe(now() - self.began)
         log.info("process closed", process=self.process.id, outcome=outcome.to_json(), stood=stood)
+
+    async def _finish_output(self, outcome: Outcome) -> None:
+        patience = GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT
+        await self._forwarder.finish(patience, until=max(self.lease.end, now() + GONE_OUTPUT))
 
     async def _clear_away(self, *, final: bool) -> None:
         await self._remove()

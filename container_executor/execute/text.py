@@ -45,7 +45,8 @@ def render(chunk: LogChunk, pending: Pending, *, ranks: int, progress: bool = Fa
     parts: list[str] = []
     gaps = {gap.before: gap for gap in chunk.gaps}
     for index, line in enumerate(chunk.lines):
-        parts += _gap(gaps.get(index), tails)
+        if gaps:
+            parts += _gap(gaps.get(index), tails)
         parts.append(_line(line, tails, label=ranks > 1))
     parts += _gap(gaps.get(len(chunk.lines)), tails)
     if progress and not chunk.end:
@@ -56,7 +57,8 @@ def render(chunk: LogChunk, pending: Pending, *, ranks: int, progress: bool = Fa
 
 
 def _line(line: LogLine, tails: dict[int, bytes], *, label: bool) -> str:
-    data = tails.pop(line.rank, b"") + line.data
+    tail = tails.pop(line.rank, b"")
+    data = tail + line.data if tail else line.data
     if line.complete:
         return _labelled(line.rank, _decode(data), label=label) + "\n"
     if b"\r" in data or label:
@@ -101,7 +103,8 @@ def _labelled(rank: int, text: str, *, label: bool) -> str:
 
 
 def _decode(data: bytes) -> str:
-    return _clean(_overwritten(data.decode("utf-8", "backslashreplace")))
+    text = data.decode("utf-8", "backslashreplace")
+    return _clean(_overwritten(text)) if "\r" in text or "\0" in text else text
 
 
 def _overwritten(text: str) -> str:

@@ -140,3 +140,14 @@ def test_a_server_that_fails_for_a_while_finds_the_daemon_waiting(
 
     assert colony.wait(process_id).state is ProcessState.SUCCESS
     assert colony.output(process_id) == ["patience"]
+
+
+def test_a_slow_server_gets_the_whole_log_of_a_job_that_has_long_ended(
+    colony: Colony, daemon: DaemonProgram, proxy: Proxy
+) -> None:
+    proxy.delay = 2.4
+    proxy.always("addlogmsg", Harm.LATE)
+    process_id = colony.submit("seq 1 110000", maxexectime=300)
+
+    assert colony.wait(process_id, patience=120).state is ProcessState.SUCCESS
+    assert colony.output(process_id) == [str(number) for number in range(1, 110_001)]

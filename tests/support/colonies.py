@@ -241,6 +241,12 @@ class DaemonProgram:
         """Return whether the process backend has nothing of a job of its own left."""
         return not list((self.folder / "process").glob("*/ce-*"))
 
+    def weight(self) -> tuple[int, int]:
+        """Return its resident memory in bytes and its number of threads (proc(5), status)."""
+        text = Path(f"/proc/{self.program.pid}/status").read_text()
+        found = dict(re.findall(r"^(VmRSS|Threads):\s+(\d+)", text, re.MULTILINE))
+        return int(found["VmRSS"]) * 1024, int(found["Threads"])
+
     def health(self) -> dict[str, Any]:
         """Return what its health endpoint says."""
         (port,) = re.findall(r'"health": (\d+)', self.log())[-1:]

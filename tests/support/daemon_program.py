@@ -2,17 +2,24 @@
 
 ``CE_KILL=before:7`` kills it with SIGKILL before the seventh journal record is written, ``after:7`` after it; the number counts
 from the first record of this run. ``CE_CLOCK=FILE`` adds the seconds that the file holds to its time of day, as if somebody had
-set the clock; the file is read anew each time.
+set the clock; the file is read anew each time. ``CE_FAULTY=FOLDER`` makes the process backend a bad one: its plan raises for the
+image ``raises``, its submit never returns for the image ``blocks``, and it does not answer while ``FOLDER/silent`` is there.
 """
 
 import itertools
 import os
 import signal
+import threading
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
+from container_executor_process import ProcessBackend
+
+from container_executor.errors import UnavailableError
 from container_executor.execute import clock
 from container_executor.execute.journal import Journal, Record
+from container_executor.models import Handle, JobSpec, JobStatus, Plan
 
 _written = itertools.count(1)
 _write = Journal.write
@@ -36,7 +43,31 @@ class _SetClock(datetime):
         return cls.fromtimestamp(moment.timestamp(), tz)
 
 
+def _make_faulty(folder: Path) -> None:
+    plan, submit, status = ProcessBackend.plan, ProcessBackend.submit, ProcessBackend.status
+
+    def faulty_plan(backend: ProcessBackend, job: JobSpec) -> Plan:
+        if job.image == "raises":
+            raise ZeroDivisionError("a fault in a backend")
+        return plan(backend, job)
+
+    def blocking_submit(backend: ProcessBackend, asked: Plan, *, lifetime: timedelta | None) -> Handle:
+        if asked.job.image == "blocks":
+            threading.Event().wait()
+        return submit(backend, asked, lifetime=lifetime)
+
+    def silent_status(backend: ProcessBackend, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
+        if (folder / "silent").exists():
+            raise UnavailableError("the engine does not answer")
+        return status(backend, handles)
+
+    for name, function in (("plan", faulty_plan), ("submit", blocking_submit), ("status", silent_status)):
+        setattr(ProcessBackend, name, function)
+
+
 if __name__ == "__main__":
+    if os.environ.get("CE_FAULTY"):
+        _make_faulty(Path(os.environ["CE_FAULTY"]))
     setattr(Journal, "write", _write_or_die)  # noqa: B010
     if _shift:
         setattr(clock, "datetime", _SetClock)  # noqa: B010
