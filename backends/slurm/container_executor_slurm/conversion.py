@@ -56,10 +56,11 @@ def _follow(argv: Sequence[str], said: Path, report: Callable[[Progress], None],
 
 
 def _report(said: Path, reported: int, report: Callable[[Progress], None]) -> int:
-    """Report the lines after the first *reported*, and return how many there are."""
+    """Report the lines after the first *reported*, but for those that name our workplace; return how many there are."""
     lines = said.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in lines[reported:]:
-        if words := line.partition("INFO:")[2].strip():
+        words = line.partition("INFO:")[2].strip()
+        if words and str(said.parent) not in words:
             report(Progress(words))
     return len(lines)
 

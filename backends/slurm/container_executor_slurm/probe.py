@@ -47,8 +47,5 @@ def _runs(commands: Commands, argv: Sequence[str]) -> bool:
 
 
 def _writable(root: Path) -> bool:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return False
-    return os.access(root, os.W_OK | os.X_OK)
+    place = next(path for path in (root, *root.absolute().parents) if path.exists())
+    return place.is_dir() and os.access(place, os.W_OK | os.X_OK)

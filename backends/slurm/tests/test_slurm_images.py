@@ -89,6 +89,7 @@ def test_an_image_of_a_registry_runs_and_is_pinned(bench: Bench, image: str, sch
     assert pinned is not None
     assert Path(pinned).name == f"{hashlib.sha256(Path(pinned).read_bytes()).hexdigest()}.sif"
     assert reported, "the steps of a conversion are told"
+    assert not [progress for progress in reported if "/" in progress.text], "but no place of this machine"
     handle = bench.submit(job)
     assert bench.output(handle) == b"one\n"
     assert bench.ended(handle).ranks[0].image_id == pinned
