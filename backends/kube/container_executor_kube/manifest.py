@@ -239,7 +239,7 @@ def _mounts(job: JobSpec, local: int, site: Site) -> list[dict[str, Any]]:
 
 
 def _mount(mount: Mount, site: Site) -> dict[str, Any]:
-    inside = str(PurePosixPath(mount.source).relative_to(site.claim_folder))
+    inside = str(PurePosixPath(posixpath.normpath(mount.source)).relative_to(site.claim_folder))
     place = {"name": "claim", "mountPath": mount.target, "readOnly": mount.read_only}
     return place if inside == "." else {**place, "subPath": inside}
 

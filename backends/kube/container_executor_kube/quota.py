@@ -23,8 +23,8 @@ def free(quotas: Iterable[Mapping[str, Any]], gpus: Iterable[str]) -> Capacity |
     for quota in quotas:
         status = quota.get("status", {})
         for name, hard in status.get("hard", {}).items():
-            rest = quantity(hard) - quantity(status.get("used", {}).get(name, "0"))
-            left[name] = min(left.get(name, rest), max(Decimal(0), rest))
+            rest = max(Decimal(0), quantity(hard) - quantity(status.get("used", {}).get(name, "0")))
+            left[name] = min(left.get(name, rest), rest)
     found = Capacity(
         cpu=_least(left, _CPU, 1000),
         memory=_least(left, _MEMORY, 1),

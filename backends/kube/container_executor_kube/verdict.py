@@ -114,8 +114,18 @@ def _rank(sight: Sight, rank: int) -> RankStatus:
     if pod is None:
         return sight.remembered.get(rank) or _without_pod(sight, rank, index)
     status = rank_status(pod, local, rank, gang=sight.gang)
-    if sight.cancelled and status.failure is FailureClass.NEVER_STARTED:
+    return _cancelled(status) if sight.cancelled else status
+
+
+def _cancelled(status: RankStatus) -> RankStatus:
+    """Return the status of a rank that we were told to cancel: what it did not start it will not, and we took its pod away."""
+    if status.failure is FailureClass.NEVER_STARTED:
         return attrs.evolve(status, state=JobState.CANCELLED, failure=None, reason="cancelled before it started")
+    if status.state is JobState.HELD:
+        return attrs.evolve(status, state=JobState.PENDING, reason="is being cancelled")
+    if status.failure is FailureClass.VANISHED:
+        state = JobState.FAILED if status.exit_code else JobState.SUCCEEDED
+        return attrs.evolve(status, state=state, failure=None, reason="cancelled")
     return status
 
 
