@@ -22,7 +22,7 @@ Service = Callable[[str, str], None]
 Run = Callable[..., str]
 
 PATIENCE = timedelta(seconds=60)
-_BACK = {"stop": "start", "drain": "resume"}
+_BACK = {"stop": "start", "fail": "start", "drain": "resume"}
 
 
 @pytest.fixture(scope="session")

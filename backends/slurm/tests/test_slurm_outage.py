@@ -80,7 +80,7 @@ def test_a_node_that_is_lost_ends_the_job_and_its_program(bench: Bench, service:
     assert witness.handle is not None
     bench.until(witness.handle, lambda status: all(rank.started for rank in status.ranks), "two ranks that run")
 
-    service("n2", "stop")
+    service("n2", "fail")
 
     status = bench.ended(witness.handle)
     assert (status.state, status.failure) == (JobState.FAILED, FailureClass.NODE_LOST)
