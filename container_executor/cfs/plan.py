@@ -41,6 +41,7 @@ class Plan:
         unchanged: How many files are the same on both sides.
         refused: Records that cannot become files here.
         oddities: What lies in the directory and is not synchronised.
+        unfinished: Downloads into the directory that are under way, or were cut off.
         left: Files that differ, or are on one side only, and are not touched because others may be using them.
     """
 
@@ -51,6 +52,7 @@ class Plan:
     unchanged: int = 0
     refused: tuple[Refused, ...] = ()
     oddities: tuple[Oddity, ...] = ()
+    unfinished: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 
     @property
@@ -105,6 +107,7 @@ def make_plan(local: Listing, remote: Remote, policy: Policy, sides: Side = Side
         unchanged=len(both) - len(differ),
         refused=(*remote.refused, *refused),
         oddities=(*local.oddities, *clashing),
+        unfinished=local.unfinished,
     )
     return _restricted(plan, sides)
 

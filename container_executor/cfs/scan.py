@@ -78,11 +78,13 @@ class Listing:
         files: The regular files by their path.
         oddities: What else there is.
         directories: Paths of all directories below it, parents before children.
+        unfinished: Paths of downloads that are under way, or were cut off.
     """
 
     files: dict[str, LocalFile]
     oddities: tuple[Oddity, ...]
     directories: tuple[str, ...]
+    unfinished: tuple[str, ...] = ()
 
 
 def scan(tree: Tree, without: Collection[str] = ()) -> Listing:
@@ -98,6 +100,7 @@ def scan(tree: Tree, without: Collection[str] = ()) -> Listing:
     files: dict[str, LocalFile] = {}
     oddities: list[Oddity] = []
     directories: list[str] = []
+    unfinished: list[str] = []
     waiting: list[tuple[str, ...]] = [()]
     while waiting:
         below = waiting.pop()
@@ -106,18 +109,20 @@ def scan(tree: Tree, without: Collection[str] = ()) -> Listing:
                 files[found.path] = found
             elif isinstance(found, Oddity):
                 oddities.append(found)
+            elif found[-1].startswith(PARTIAL):
+                unfinished.append("/".join(found))
             elif (path := "/".join(found)) not in without:
                 directories.append(path)
                 waiting.append(found)
-    return Listing(files, tuple(oddities), tuple(directories))
+    return Listing(files, tuple(oddities), tuple(directories), tuple(unfinished))
 
 
 def _entries(tree: Tree, below: tuple[str, ...]) -> Iterator[LocalFile | Oddity | tuple[str, ...]]:
-    """Yield what is directly in a directory; a directory as the parts of its path."""
+    """Yield what is directly in a directory; a directory, and an unfinished download, as the parts of its path."""
     try:
         with tree.opened(below) as descriptor, told(tree.path.joinpath(*below)), os.scandir(descriptor) as entries:
             for entry in entries:
-                if entry.name != MARKER and not entry.name.startswith(PARTIAL):
+                if entry.name != MARKER:
                     yield _entry(entry, below)
     except FileNotFoundError:
         return
@@ -128,6 +133,8 @@ def _entries(tree: Tree, below: tuple[str, ...]) -> Iterator[LocalFile | Oddity 
 
 
 def _entry(entry: "os.DirEntry[str]", below: tuple[str, ...]) -> LocalFile | Oddity | tuple[str, ...]:
+    if entry.name.startswith(PARTIAL):
+        return (*below, entry.name)
     path = "/".join((*below, entry.name))
     status = entry.stat(follow_symlinks=False)
     regular, directory = stat.S_ISREG(status.st_mode), stat.S_ISDIR(status.st_mode)

@@ -161,6 +161,7 @@ class Syncer:
         progress.total_files = len(plan.to_upload) + len(plan.to_download)
         progress.total_bytes = plan.bytes
         failures: list[CfsError] = []
+        await self.in_thread(tree.discard, plan.unfinished)
         stop = threading.Event()
         mover = Mover(self.store, tree, self.hashes, progress.moved, self.budget, stop)
 

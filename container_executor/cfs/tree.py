@@ -5,16 +5,17 @@ an ``openat`` with ``O_NOFOLLOW``, and each operation opens its own descriptors.
 """
 
 import errno
+import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 
-from container_executor.cfs.errors import DiskError, PathError
+from container_executor.cfs.errors import CfsError, DiskError, PathError
 from container_executor.cfs.names import PARTIAL
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -122,12 +123,22 @@ class Tree:
             temporary = f"{PARTIAL}{secrets.token_hex(8)}"
             descriptor = os.open(temporary, _WRITE, 0o644, dir_fd=directory)
             try:
+                with suppress(OSError):  # some file systems have no locks; there, what was cut off stays
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed, by us or by our end: see discard
                 self.give(descriptor)
                 yield Partial(directory, descriptor, temporary, name)
             finally:
                 os.close(descriptor)
                 with suppress(FileNotFoundError):
                     os.unlink(temporary, dir_fd=directory)
+
+    def discard(self, paths: Iterable[str]) -> None:
+        """Remove unfinished files that nobody is writing any more; what cannot be removed stays."""
+        for path in paths:
+            *below, name = path.split("/")
+            with suppress(OSError, CfsError), self.reading(path) as descriptor, self.opened(below) as directory:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(name, dir_fd=directory)
 
 
 @attrs.frozen

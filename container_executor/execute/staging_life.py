@@ -118,8 +118,11 @@ class Directories:
         shared = self.staging.places.shared(self.key, entry.parts)
         sides = Side.DOWNLOAD if shared else Side.ALL
         policy = _policy(keeplocal=entry.keeplocal_on_start)
-        remote = await list_remote(self.staging.client, entry.label, entry.without)
+        remote = await self._listed(entry)
         await self._apply(entry, remote, policy, sides, "in")
+
+    async def _listed(self, entry: Entry) -> Remote:
+        return await self.staging.syncer.again(lambda: list_remote(self.staging.client, entry.label, entry.without))
 
     async def _snapshot_in(self, entry: Entry) -> None:
         snapshot = await self.staging.client.snapshot(entry.snapshot)
@@ -205,8 +208,7 @@ class Directories:
             policy = _policy(keeplocal=entry.keeplocal_on_close)
             # Replacing a file here could undo what another job has written into it.
             sides = Side.UPLOAD | Side.DOWNLOAD if shared and policy is Policy.KEEP_REMOTE else Side.ALL
-            syncer = self.staging.syncer
-            remote = await syncer.again(lambda: list_remote(self.staging.client, entry.label, entry.without))
+            remote = await self._listed(entry)
             plan = await self._apply(entry, remote, policy, sides, "out")
             if lost := [f"{odd.path!r}: {odd.reason}" for odd in plan.oddities if odd.content]:
                 raise CfsError(f"cannot be stored: {shortened(lost)}")

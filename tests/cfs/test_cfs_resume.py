@@ -1,0 +1,183 @@
+"""A synchronisation that is killed, or whose connections are reset, loses nothing, and does nothing twice."""
+
+import itertools
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from colonies import DaemonProgram, wait_for
+from files import Rig, names, s3_settings
+
+from container_executor.cfs.store import open_store
+from container_executor.testing.engines import require_engine
+
+FILES = 400
+
+
+class Resetting:
+    """Passes connections on to a server and resets every so many of them in the middle of an answer."""
+
+    def __init__(self, host: str, port: int, every: int) -> None:
+        self._target, self._every = (host, port), every
+        self._count = itertools.count(1)
+        self.resets = 0
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                inner, _ = self._listening.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass, args=(inner,), daemon=True).start()
+
+    def _pass(self, inner: socket.socket) -> None:
+        with inner, socket.create_connection(self._target) as outer:
+            while ready := select.select([inner, outer], [], [], 30)[0]:
+                for side in ready:
+                    data = side.recv(65_536)
+                    if not data:
+                        return
+                    if side is outer and next(self._count) % self._every == 0:
+                        self.resets += 1
+                        # A linger of zero makes the close a reset (socket(7), SO_LINGER).
+                        inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                        return
+                    (inner if side is outer else outer).sendall(data)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._listening.close()
+
+
+@pytest.fixture
+def resetting() -> Iterator[Resetting]:
+    place = urlsplit(require_engine("minio")["CE_S3_ENDPOINT"])
+    made = Resetting(place.hostname or "", place.port or 80, every=20)
+    yield made
+    made.close()
+
+
+def test_connections_that_are_reset_lose_nothing(
+    make_rig: Callable[..., Rig], resetting: Resetting, bucket: str
+) -> None:
+    rig = make_rig(open_store(s3_settings(bucket, AWS_S3_ENDPOINT=f"127.0.0.1:{resetting.port}")), patience=30.0)
+    files = {f"d{n % 7}/f{n}": f"content {n}" * 50 for n in range(100)}
+    first, second = rig.place("first", files), rig.place("second")
+
+    rig.sync(first)
+    rig.sync(second)
+
+    assert resetting.resets
+    assert {str(path.relative_to(second)): path.read_text() for path in second.rglob("*") if path.is_file()} == files
+    assert all(rig.revisions(f"/data/d{n % 7}", f"f{n}") == 1 for n in range(100))
+
+
+@pytest.fixture
+def command(
+    rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str], tmp_path: Path
+) -> Callable[..., "subprocess.Popen[bytes]"]:
+    environment = {
+        **os.environ,
+        **store_variables,
+        "COLONIES_SERVER_HOST": "127.0.0.1",
+        "COLONIES_SERVER_PORT": str(rig.colony.port),
+        "COLONIES_TLS": "false",
+        "COLONIES_COLONY_NAME": "dev",
+        "COLONIES_PRVKEY": rig.colony.user.key,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def start(place: Path) -> "subprocess.Popen[bytes]":
+        options = [part for option in store_options for part in ("-o", option)]
+        line = [
+            sys.executable,
+            "-m",
+            "container_executor.cli",
+            "cfs",
+            "sync",
+            "-l",
+            "/data",
+            "-d",
+            str(place),
+            *options,
+        ]
+        return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    return start
+
+
+def test_an_upload_that_is_killed_at_half_goes_on_where_it_was(
+    command: Callable[..., "subprocess.Popen[bytes]"], rig: Rig
+) -> None:
+    place = rig.place("here", {f"f{n:03}": f"content {n}" for n in range(FILES)})
+
+    def stored() -> int:
+        return len(rig.colony.call(rig.colony.client.files, "/data"))
+
+    with command(place) as first:
+        wait_for(lambda: stored() >= FILES // 2, "half of the files")
+        first.send_signal(signal.SIGKILL)
+    done = stored()
+    with command(place) as second:
+        words = second.stderr.read().decode() if second.stderr else ""
+
+    assert second.returncode == 0, words
+    assert stored() == FILES
+    assert all(rig.revisions("/data", f"f{n:03}") == 1 for n in range(FILES))
+    assert f"unchanged {done}" in words or done == FILES
+
+
+def test_a_download_that_is_killed_at_half_leaves_whole_files_only_and_goes_on(
+    command: Callable[..., "subprocess.Popen[bytes]"], rig: Rig
+) -> None:
+    files: dict[str, str | bytes] = {f"f{n:03}": f"content {n}" * 20_000 for n in range(100)}
+    rig.sync(rig.place("first", files))
+    place = rig.place("here")
+
+    with command(place) as first:
+        wait_for(lambda: len(names(place)) >= 50, "half of the files")
+        first.send_signal(signal.SIGKILL)
+    whole = [name for name in names(place) if not name.startswith(".ce-partial-")]
+    assert all((place / name).read_text() == files[name] for name in whole)
+    with command(place) as second:
+        words = second.stderr.read().decode() if second.stderr else ""
+
+    assert second.returncode == 0, words
+    assert all((place / name).read_text() == content for name, content in files.items())
+    assert set(names(place)) == {*files, ".cfs"}
+    assert rig.plan(place).empty
+
+
+def test_results_that_are_not_stored_when_the_lease_ends_are_kept(
+    make_rig: Callable[..., Rig], make_daemon: Callable[..., DaemonProgram], resetting: Resetting, bucket: str
+) -> None:
+    """The store takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lines = require_engine("minio")
+        rig = make_rig(open_store(s3_settings(bucket)))
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        daemon = make_daemon(
+            options=("backends.process.allow_host_execution=true", f"cfs.endpoint={endpoint}", f"cfs.bucket={bucket}")
+        )
+        daemon.start(AWS_S3_ACCESSKEY=lines["CE_S3_ACCESSKEY"], AWS_S3_SECRETKEY=lines["CE_S3_SECRETKEY"])
+        entry = {"label": "/late", "dir": "/late", "onconflicts": {"onclose": {"keeplocal": True}}}
+        process = rig.colony.submit(
+            "echo result > /ce-cfs/late/result", fs={"mount": "/ce-cfs", "dirs": [entry]}, maxexectime=10
+        )
+
+        ended = rig.colony.wait(process)
+
+    assert "staging_out" in ended.errors[0]
+    assert "the lease ended before all was stored" in ended.errors[0]
+    assert (daemon.folder / "cfs" / "late" / "result").read_text() == "result\n"
