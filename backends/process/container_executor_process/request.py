@@ -50,7 +50,13 @@ def _request(job: JobSpec) -> dict[str, Any]:
 
 
 def _environment(job: JobSpec, rank: int) -> dict[str, str]:
-    return dict(sorted({**_DEFAULTS, **rank_env(job, rank)}.items()))
+    port = {"MASTER_PORT": str(_meeting_port(job))}
+    return dict(sorted({**_DEFAULTS, **rank_env(job, rank), **port}.items()))
+
+
+def _meeting_port(job: JobSpec) -> int:
+    """Return the first of eight ports that another job of this host is unlikely to have, below those that Linux hands out."""
+    return 20_000 + int(job.mark.process_id[:8], 16) % 1500 * 8
 
 
 def _resource_problems(job: JobSpec) -> Iterator[Problem]:
