@@ -8,13 +8,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from container_executor.cfs.errors import ChangingError
 from container_executor.cfs.scan import LocalFile, Stamp
 from container_executor.cfs.tree import Tree
+from container_executor.logs import Logger
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 SETTLED = 2.0
 """Seconds since the last change after which a checksum is remembered: two changes within a tick of the disk's clock look like one."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import anyio.to_thread
 import attrs
-import structlog
 
 from container_executor.cfs.each import AT_ONCE, each
 from container_executor.cfs.errors import (
@@ -41,11 +40,12 @@ from container_executor.client import (
     ServerFaultError,
     UnsendableError,
 )
+from container_executor.logs import Logger
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ from collections.abc import Collection
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.client import Client, Process
 from container_executor.errors import BackendError, ServerError, SpecError
@@ -18,9 +17,10 @@ from container_executor.execute.engine import until_answered
 from container_executor.execute.journal import Record, Stage
 from container_executor.execute.lives import Lives
 from container_executor.funcspec import make_job, parse
+from container_executor.logs import Logger
 from container_executor.models import Found
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 LONG = 10.0**9
 PAUSE = 2.0

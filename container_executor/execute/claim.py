@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.client import DeniedError, PausedError, Process, ServerFaultError
 from container_executor.errors import BackendError, ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lives import Lives
+from container_executor.logs import Logger
 from container_executor.models import Capacity
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 BUSY_POLL = 2
 """Seconds that a question waits at the server while processes are live: what is free changes under it."""

@@ -4,7 +4,6 @@ import json
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.client import (
     BadCallError,
@@ -19,8 +18,9 @@ from container_executor.errors import ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lease import Lease
 from container_executor.execute.outcome import Outcome
+from container_executor.logs import Logger
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 LATE = 3.0
 """A close this near to the deadline, in seconds, may be accepted and then undone: the server's loop that takes processes back

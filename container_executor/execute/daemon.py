@@ -12,7 +12,6 @@ from typing import Any
 import anyio
 import anyio.abc
 import attrs
-import structlog
 
 from container_executor import registry
 from container_executor.backend import Backend
@@ -34,10 +33,11 @@ from container_executor.execute.site import Policy, Site
 from container_executor.execute.staging import open_staging
 from container_executor.execute.sweep import Sweeper
 from container_executor.funcspec import Limits
+from container_executor.logs import Logger
 from container_executor.models import Capacity
 from container_executor.settings import Drain, Settings
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 PARALLEL = 1000
 """Processes at once where the site sets no bound."""

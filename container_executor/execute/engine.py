@@ -1,5 +1,7 @@
 """The backend as the executor's tasks call it: in threads, bounded, with one place that retries."""
 
+import math
+import random
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
@@ -8,16 +10,15 @@ from typing import Generic, TypeVar
 
 import anyio
 import attrs
-import stamina
-import structlog
 from anyio import to_thread
 
 from container_executor.backend import Backend
 from container_executor.errors import ContainerExecutorError, RejectedError, UnavailableError
 from container_executor.execute.clock import now
+from container_executor.logs import Logger
 from container_executor.models import Capacity, FailureClass, Found, Handle, JobStatus, LogChunk, Plan, Progress
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 CALLS = 6
 URGENT_CALLS = 2
@@ -26,6 +27,10 @@ CALL_TIMEOUT = 90.0
 """Seconds after which a call counts as stuck in its SDK: three times the longest that the contract allows."""
 STUCK_LIMIT = 8
 """Stuck calls after which no new ordinary call is made."""
+
+PAUSE = 0.2
+PAUSE_LIMIT = 10.0
+"""Seconds between two tries of a call that was not answered: the first, and the longest."""
 
 T = TypeVar("T")
 
@@ -189,10 +194,14 @@ async def until_answered(call: Callable[[], Awaitable[T]], *, until: float | Non
     Raises:
         UnavailableError: It had not answered by then.
     """
-    timeout = None if until is None else max(0.0, until - now())
-    async for attempt in stamina.retry_context(
-        on=UnavailableError, attempts=None, timeout=timeout, wait_initial=0.2, wait_max=10.0, wait_jitter=0.5
-    ):
-        with attempt:
+    pause = PAUSE
+    while True:
+        try:
             return await call()
-    raise AssertionError("unreachable: the retry loop returns or raises")
+        except UnavailableError as error:
+            left = math.inf if until is None else until - now()
+            if left <= pause:
+                raise
+            log.warning("the engine does not answer; asking again", error=str(error))
+        await anyio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
+        pause = min(PAUSE_LIMIT, 2 * pause)

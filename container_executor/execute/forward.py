@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.abc
 import attrs
-import structlog
 
 from container_executor.client import BadCallError, Client, DeniedError, NotFoundError
 from container_executor.errors import BackendError, ServerError
@@ -23,9 +22,10 @@ from container_executor.execute.engine import Engine
 from container_executor.execute.journal import Forwarded
 from container_executor.execute.monitor import Watched
 from container_executor.execute.text import PREFIX, Pending, Tail, render
+from container_executor.logs import Logger
 from container_executor.models import LogChunk
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 BATCH = 65_536
 """Bytes of output in one entry at most."""

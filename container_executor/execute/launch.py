@@ -9,16 +9,16 @@ from datetime import timedelta
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.errors import BackendError
 from container_executor.execute.clock import Bell, now, wall
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.monitor import Monitor, Watched
 from container_executor.execute.outcome import Act, Outcome, Sight, Step, Stop, Times, Why, conclude, decide, vanished
+from container_executor.logs import Logger
 from container_executor.models import Handle, JobState, Plan
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 _URGENCY = (Why.ABORTED, Why.CANCELLED, Why.LOST)
 _DATED = (Why.LEASE, Why.WALLTIME, Why.PENDING)

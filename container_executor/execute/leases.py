@@ -7,7 +7,6 @@ the answer and that nobody here knows was assigned to us in a reply that was los
 from collections.abc import Callable, Mapping
 
 import attrs
-import structlog
 
 from container_executor.client import DeniedError, NotFoundError, Process, ProcessState
 from container_executor.errors import ServerError
@@ -15,8 +14,9 @@ from container_executor.execute.clock import Bell, now
 from container_executor.execute.lifecycle import Life
 from container_executor.execute.lives import Key, Lives
 from container_executor.execute.outcome import Why
+from container_executor.logs import Logger
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 ROUND = 5.0
 """Seconds between two questions, twice as long where many processes are live: the answer lists them all."""

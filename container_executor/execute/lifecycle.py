@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.client import Process
 from container_executor.errors import BackendError, Problem, ServerError, SpecError
@@ -29,9 +28,10 @@ from container_executor.execute.staging import StagingError
 from container_executor.execute.staging_life import Directories
 from container_executor.funcspec import FunctionSpec, make_job, parse, substitute, validate
 from container_executor.funcspec.model import EXECUTE, SYNC
+from container_executor.logs import Logger
 from container_executor.models import FailureClass, JobSpec, Mark
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 T = TypeVar("T")
 

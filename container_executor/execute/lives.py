@@ -4,7 +4,6 @@ from collections.abc import Collection
 from datetime import timedelta
 
 import attrs
-import structlog
 
 from container_executor.client import Process
 from container_executor.execute.clock import Bell, now
@@ -14,8 +13,9 @@ from container_executor.execute.lease import Lease, started_at
 from container_executor.execute.lifecycle import Life
 from container_executor.execute.outcome import Why
 from container_executor.execute.site import Site
+from container_executor.logs import Logger
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 Key = tuple[str, int]
 

@@ -10,15 +10,15 @@ import time
 from collections.abc import Mapping
 
 import attrs
-import structlog
 
 from container_executor.errors import BackendError
 from container_executor.execute.clock import Bell, now, wall
 from container_executor.execute.engine import Engine
 from container_executor.execute.outcome import Sight
+from container_executor.logs import Logger
 from container_executor.models import Handle, JobState, JobStatus
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 ROUND = 2.0
 """Seconds between two questions about all jobs, stretched to :data:`LONG_ROUND` where many live."""

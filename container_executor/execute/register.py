@@ -9,13 +9,13 @@ from typing import Any
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.client import Client, DeniedError, Executor, ExecutorState, Identity, RefusedError
 from container_executor.errors import ServerError
 from container_executor.funcspec.model import EXECUTE, SYNC
+from container_executor.logs import Logger
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 FUNCTIONS = {EXECUTE: "runs a container", SYNC: "synchronises directories"}
 PAUSE = 2.0

@@ -11,7 +11,6 @@ from functools import partial
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.cfs import CfsError, Plan, Policy, Progress, Side
 from container_executor.cfs.clear import clear
@@ -25,9 +24,10 @@ from container_executor.execute.staging_kept import Kept
 from container_executor.execute.staging_places import Use
 from container_executor.execute.staging_words import Tell, left_out, shortened, starting, telling
 from container_executor.funcspec.model import Filesystem
+from container_executor.logs import Logger
 from container_executor.models import FailureClass, Mount
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 
 @attrs.define(eq=False)

@@ -7,15 +7,15 @@ from collections.abc import Collection, Mapping
 
 import anyio
 import attrs
-import structlog
 
 from container_executor.errors import BackendError
 from container_executor.execute.clock import now
 from container_executor.execute.engine import Engine
 from container_executor.execute.journal import Journal, Record, Stage
+from container_executor.logs import Logger
 from container_executor.models import Found
 
-log = structlog.get_logger(__name__)
+log = Logger(__name__)
 
 ROUND = 300.0
 """Seconds between two sweeps."""
