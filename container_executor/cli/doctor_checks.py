@@ -1,5 +1,6 @@
 """The checks of a site in the order in which they make sense: what a later one needs, an earlier one has looked at."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -69,5 +70,7 @@ def _health_port(settings: Settings) -> Iterator[Finding]:
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError as error:
-        why = f"cannot listen on port {port}: {error.strerror}; there would be no /healthz and no /metrics"
+        why = (
+            f"cannot listen on port {port}: {os.strerror(error.errno or 0)}; there would be no /healthz and no /metrics"
+        )
         yield warning("health port", why, "set executor.health_port to a free port, or to 0")

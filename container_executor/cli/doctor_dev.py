@@ -1,6 +1,7 @@
 """Whether the embedded server of development mode can start: its port is free, its database can be used."""
 
 import contextlib
+import os
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def _port(port: int) -> Iterator[Finding]:
     except OSError as error:
         yield fault(
             SERVER,
-            f"cannot listen on port {port}: {error.strerror}",
+            f"cannot listen on port {port}: {os.strerror(error.errno or 0)}",
             "end the program that listens there, or give another --port",
         )
 

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from container_executor.cli.doctor_report import Finding, fault, ok, warning
+from container_executor.cli.doctor_report import Finding, Level, fault, ok, warning
 from container_executor.execute.journal import JournalError, check_journal
 from container_executor.execute.lock import holder
 
@@ -23,9 +23,9 @@ _OVER_NETWORK = frozenset(
 def check_state(place: Path) -> Iterator[Finding]:
     """Yield what is wrong with the state directory, or that nothing is."""
     setting = "set state_dir to another directory"
-    problems = [*check_directory(STATE, place, setting), *_nature(place)]
-    if not problems and place.is_dir():
-        problems = [*_journal(place)]
+    problems = [*check_directory(STATE, place, setting)]
+    if all(problem.level is not Level.FAULT for problem in problems):  # then it can be looked into, too
+        problems += [*_nature(place), *_journal(place)]
     yield from problems
     if not problems:
         yield ok(STATE, _well(place))

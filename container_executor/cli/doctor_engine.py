@@ -74,7 +74,7 @@ def check_store(settings: Settings) -> Iterator[Finding]:
     problems = [*_directories(settings)] or [*_store_problem(settings)]
     yield from problems
     if not problems:
-        yield ok(STORE, f"{cfs.folder or f'{cfs.endpoint}/{cfs.bucket}'} answers")
+        yield ok(STORE, f"{cfs.folder}" if cfs.store is StoreKind.FOLDER else f"{cfs.endpoint}/{cfs.bucket} answers")
 
 
 def _directories(settings: Settings) -> Iterator[Finding]:

@@ -81,8 +81,9 @@ def settings_faults(settings: DockerSettings, *, in_container: bool) -> Iterator
         yield Fault("jobs would run as root", 'set user = "UID:GID" in [backends.docker]')
     if in_container and not settings.paths:
         yield Fault(
-            "this program is in a container, whose paths the engine does not know",
+            "this program seems to be in a container, whose paths the engine does not know",
             "mount its directories from the host, and say in paths of [backends.docker] what the host calls them",
+            fatal=False,
         )
     if settings.docker_config is None:
         return

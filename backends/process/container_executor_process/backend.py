@@ -151,7 +151,7 @@ class ProcessBackend(Backend):
         faults = []
         if not (self.dev or self.allow_host_execution):
             faults.append(Fault("programs may not run on this host", "run with --dev, or set allow_host_execution"))
-        place = next(path for path in (self.directory, *self.directory.parents) if path.exists())
+        place = next(path for path in (self.directory, *self.directory.parents) if os.path.exists(path))
         if not os.access(place, os.W_OK | os.X_OK):
             faults.append(Fault(f"{place} cannot be written", "give the daemon's user the directory"))
         return faults

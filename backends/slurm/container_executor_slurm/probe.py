@@ -47,5 +47,5 @@ def _runs(commands: Commands, argv: Sequence[str]) -> bool:
 
 
 def _writable(root: Path) -> bool:
-    place = next(path for path in (root, *root.absolute().parents) if path.exists())
+    place = next(path for path in (root, *root.absolute().parents) if os.access(path, os.F_OK))
     return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
