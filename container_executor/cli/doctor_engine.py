@@ -94,7 +94,7 @@ def _store_problem(settings: Settings) -> Iterator[Finding]:
         if settings.cfs.store is StoreKind.FOLDER:
             return
         store = open_store(settings)
-        store.size(store.new_key())
+        next(store.read(store.new_key()), None)
     except ObjectMissingError as error:
         if "NoSuchBucket" in str(error):
             yield warning(

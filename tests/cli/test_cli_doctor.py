@@ -295,7 +295,7 @@ def test_a_state_directory_that_cannot_be_written(site: Site) -> None:
     site.state.unlink()
     site.state.mkdir(mode=0o500)
     site.look()  # so that everything is imported before the rights to read it are given up
-    with without_rights():
+    with without_rights(site.state):
         denied = below.look()[1]
 
     first, second = (
@@ -308,11 +308,12 @@ def test_a_state_directory_that_cannot_be_written(site: Site) -> None:
 
 
 @contextlib.contextmanager
-def without_rights() -> Iterator[None]:
-    """Be another user than root for a while, one whom the directories above the tests' do not keep out."""
+def without_rights(place: Path) -> Iterator[None]:
+    """Be another user than root for a while, one whom the directories of the tests do not keep from *place*."""
     before = os.geteuid()
-    for folder in Path(os.environ.get("PYTEST_DEBUG_TEMPROOT", "/tmp")).glob("pytest-of-*"):
-        folder.chmod(0o711)
+    for folder in place.parents:
+        if "pytest" in str(folder):
+            folder.chmod(0o711)
     os.seteuid(65534 if before == 0 else before)
     try:
         yield
