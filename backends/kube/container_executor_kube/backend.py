@@ -1,11 +1,9 @@
 """The kube backend: an Indexed Job per job, a pod per node, a container per rank."""
 
-import contextlib
 import os
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import ClassVar
@@ -27,15 +25,13 @@ from container_executor.models import (
     LogChunk,
     Plan,
 )
-from container_executor.streams import Streams
-from container_executor_kube import manifest, names, quota, watching
+from container_executor_kube import changes, manifest, names, quota, watching
 from container_executor_kube.cluster import Cluster, Thing
 from container_executor_kube.errors import is_there, translated
 from container_executor_kube.probe import probe
-from container_executor_kube.reader import JobReader, open_reader
-from container_executor_kube.settings import Pull
-from container_executor_kube.sights import Sights, live_pods
-from container_executor_kube.sources import Source, sources
+from container_executor_kube.readers import Readers
+from container_executor_kube.settings import Pull, Site
+from container_executor_kube.sights import Sights
 from container_executor_kube.verdict import Sight, job_status
 
 CAPACITY_SECONDS = 5.0
@@ -87,17 +83,15 @@ class KubeBackend(Backend):
     node_lost_after: timedelta = attrs.field(
         default=timedelta(seconds=30), metadata={"help": "After this time without an answer a node counts as lost."}
     )
-    _streams: Streams = attrs.field(factory=Streams, init=False)
-    _readers: dict[str, JobReader] = attrs.field(factory=dict, init=False)
-    _reading: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    _wake: Callable[[str], None] = attrs.field(default=lambda _job_id: None, init=False)
     _cluster: Cluster = attrs.field(init=False)
     _sights: Sights = attrs.field(init=False)
+    _readers: Readers = attrs.field(init=False)
     _free: tuple[float, Capacity | None] = attrs.field(default=(0.0, None), init=False)
 
     def __attrs_post_init__(self) -> None:
         self._cluster = Cluster(self.kubeconfig, self.context, self.namespace)
         self._sights = Sights(self._cluster)
+        self._readers = Readers(self._cluster, self._sight)
 
     # --- asking for a job -------------------------------------------------------------------------------------------
 
@@ -129,12 +123,8 @@ class KubeBackend(Backend):
     def release(self, handle: Handle) -> None:
         with translated(f"release {handle.job_id}"):
             sight = self._sight(handle)
-            first = sight.pod(0) if sight is not None else None
-            if sight is None or first is None or job_status(sight).state is not JobState.HELD:
-                return
-            note = {"metadata": {"annotations": {names.RELEASE: str(first["status"]["podIP"])}}}
-            for pod in sight.pods:
-                self._change_pod(pod, note)
+            if sight is not None and job_status(sight).state is JobState.HELD:
+                changes.release(self._cluster, sight)
 
     # --- asking about it ----------------------------------------------------------------------------------------------
 
@@ -147,33 +137,7 @@ class KubeBackend(Backend):
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:
         with translated(f"read the output of {handle.job_id}"):
-            while True:
-                reader = self._reader_at(handle, cursor)
-                with reader.lock:
-                    if reader.cursor == cursor:
-                        return reader.read(limit)
-
-    def _reader_at(self, handle: Handle, cursor: str) -> JobReader:
-        with self._reading:
-            reader = self._readers.get(handle.job_id)
-            if reader is None or reader.cursor != cursor:
-                reader = self._readers[handle.job_id] = self._open_reader(handle, cursor)
-            return reader
-
-    def _open_reader(self, handle: Handle, cursor: str) -> JobReader:
-        def look() -> Mapping[int, Source] | None:
-            sight = self._sight(handle)
-            return None if sight is None else sources(sight)
-
-        return open_reader(
-            handle,
-            cursor,
-            streams=self._streams,
-            endpoint=self._cluster.endpoint,
-            path=lambda pod: f"{self._cluster.path('pods', pod)}/log",
-            look=look,
-            on_data=lambda: self._wake(handle.job_id),
-        )
+            return self._readers.read(handle, cursor, limit)
 
     def list_jobs(self) -> Collection[Found]:
         with translated("list the jobs"):
@@ -190,39 +154,17 @@ class KubeBackend(Backend):
         """
         with translated(f"cancel {handle.job_id}"):
             sight = self._sight(handle)
-            if sight is None or job_status(sight).state.ended:
-                return
-            self._note_cancel(sight, suspend=not sight.started())
-            if sight.started():
-                for pod in live_pods(sight.pods):
-                    self._change_pod(pod, {"spec": {"activeDeadlineSeconds": 1}})
-
-    def _note_cancel(self, sight: Sight, *, suspend: bool) -> None:
-        """Note the cancel in the Job; one of which no program has begun makes no pods any more."""
-        change: dict[str, object] = {
-            "metadata": {"annotations": {names.CANCELLED: datetime.now(UTC).isoformat(timespec="seconds")}}
-        }
-        if suspend:
-            change["spec"] = {"suspend": True}
-        if suspend or not sight.cancelled:
-            self._cluster.patch("jobs", sight.job["metadata"]["name"], change)
+            if sight is not None and not job_status(sight).state.ended:
+                changes.cancel(self._cluster, sight)
 
     def remove(self, handle: Handle) -> None:
         with translated(f"remove {handle.job_id}"):
-            with self._reading:
-                reader = self._readers.pop(handle.job_id, None)
-                if reader is not None:
-                    reader.close()
+            self._readers.forget(handle.job_id)
             sight = self._sight(handle)
             if sight is None:
                 return
             self._sights.forget(sight.job["metadata"]["uid"])
-            with _gone_is_fine():
-                self._cluster.delete("jobs", handle.job_id)
-
-    def _change_pod(self, pod: Thing, change: Thing) -> None:
-        with _gone_is_fine():
-            self._cluster.patch("pods", pod["metadata"]["name"], change)
+            changes.delete(self._cluster, handle.job_id)
 
     def _sight(self, handle: Handle) -> Sight | None:
         return self._sights.of(self.owner, [handle.job_id]).get(handle.job_id)
@@ -230,7 +172,7 @@ class KubeBackend(Backend):
     # --- the engine ---------------------------------------------------------------------------------------------------
 
     def watch(self, wake: Callable[[str], None], stop: Event) -> None:
-        self._wake = wake
+        self._readers.wake = wake
 
         def see(pod: Thing) -> None:
             self._sights.remember(pod)
@@ -258,7 +200,7 @@ class KubeBackend(Backend):
         return probe(self._cluster, user=self.run_as())
 
     def close(self) -> None:
-        self._streams.close_all()
+        self._readers.close()
         self._cluster.close()
 
     def _mine(self) -> str:
@@ -271,8 +213,8 @@ class KubeBackend(Backend):
             return f"{os.geteuid()}:{os.getegid()}"
         return "65534:65534" if self.dev else ""
 
-    def _site(self) -> manifest.Site:
-        return manifest.Site(
+    def _site(self) -> Site:
+        return Site(
             user=self.run_as(),
             namespace=self.namespace,
             pull=self.pull.policy,
@@ -291,12 +233,3 @@ def _handle(job: Thing) -> Handle:
     spec = job["spec"]
     ranks = int(spec["completions"]) * len(spec["template"]["spec"]["containers"])
     return Handle(job["metadata"]["name"], job["metadata"]["uid"], ranks)
-
-
-@contextlib.contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    try:
-        yield
-    except ApiException as error:
-        if error.status != 404:
-            raise

@@ -8,53 +8,17 @@ from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
-import attrs
-
-from container_executor.errors import Problem, UnsupportedError
+from container_executor.errors import UnsupportedError
 from container_executor.models import JobSpec, Mount, Plan, rank_env
-from container_executor_kube import names, starting
+from container_executor_kube import names, refusals, starting
+from container_executor_kube.settings import Site
 
 HOME = "/home/job"
 OUTPUT = "/dev/termination-log"
 """What is written there becomes a part of the pod's status, up to 4096 bytes (kubernetes.io, Pod failure)."""
-LONGEST_STRING = 131_071
-"""Bytes of one argument or variable: the kernel's MAX_ARG_STRLEN less its NUL (execve(2))."""
-LONGEST_INPUT = 200_000
-"""Bytes of an input: all annotations of an object hold 256 KiB together (kubernetes.io, Annotations)."""
 JOB_SLACK = 10
 """Seconds from the end of a job's lifetime to the end of what was never placed. A program that ends in time is ended by its
 pod, which stays readable; what the Job's own deadline ends is deleted with its output."""
-
-
-@attrs.frozen
-class Site:
-    """What the site decided about pods.
-
-    Attributes:
-        user: ``uid:gid`` of every program.
-        namespace: Where jobs go; "" leaves it to the connection.
-        pull: ``imagePullPolicy``.
-        pull_secrets: Names of Secrets with the logins of registries.
-        claim: The PersistentVolumeClaim that holds the daemon's directories, "" for none.
-        claim_folder: Where the daemon sees that claim.
-        tmp_size: Bytes of ``/tmp`` and of the home directory each.
-        gpu_resources: By name of a GPU, the resource that stands for it; "" for any.
-        node_selector: Labels of the nodes that jobs may run on.
-        priority_class: Name of a PriorityClass, "" for the cluster's default.
-        node_lost_after: Seconds after which a node that does not answer counts as lost.
-    """
-
-    user: str
-    namespace: str = ""
-    pull: str = "IfNotPresent"
-    pull_secrets: tuple[str, ...] = ()
-    claim: str = ""
-    claim_folder: str = ""
-    tmp_size: int = 2**30
-    gpu_resources: Mapping[str, str] = attrs.field(factory=dict)
-    node_selector: Mapping[str, str] = attrs.field(factory=dict)
-    priority_class: str = ""
-    node_lost_after: int = 30
 
 
 def make_plan(job: JobSpec, site: Site) -> Plan:
@@ -63,7 +27,7 @@ def make_plan(job: JobSpec, site: Site) -> Plan:
     Raises:
         UnsupportedError: This site cannot run it; every problem has its place in the spec.
     """
-    problems = _problems(job, site)
+    problems = refusals.problems(job, site)
     if problems:
         raise UnsupportedError(problems)
     metadata: dict[str, Any] = {
@@ -242,40 +206,3 @@ def _mount(mount: Mount, site: Site) -> dict[str, Any]:
     inside = str(PurePosixPath(posixpath.normpath(mount.source)).relative_to(site.claim_folder))
     place = {"name": "claim", "mountPath": mount.target, "readOnly": mount.read_only}
     return place if inside == "." else {**place, "subPath": inside}
-
-
-def _problems(job: JobSpec, site: Site) -> list[Problem]:
-    found = [problem for mount in job.mounts if (problem := _mount_problem(mount, site))]
-    texts = [("kwargs.args", text) for text in job.argv]
-    texts += [(f"env.{name}", f"{name}={text}") for name, text in job.env.items()]
-    found += [
-        Problem(place, f"{len(text.encode())} bytes; the kernel takes {LONGEST_STRING} in one argument or variable")
-        for place, text in texts
-        if len(text.encode()) > LONGEST_STRING
-    ]
-    if len(job.input.encode()) > LONGEST_INPUT:
-        words = f"{len(job.input.encode())} bytes; Kubernetes takes {LONGEST_INPUT} here: pass results on as files"
-        found.append(Problem("the parents' output", words))
-    if job.gpus and job.gpu_name not in site.gpu_resources:
-        known = ", ".join(sorted(name for name in site.gpu_resources if name)) or "none"
-        words = f"this site has no GPU {job.gpu_name!r}; it knows: {known} (gpu_resources in [backends.kube])"
-        found.append(Problem("conditions.gpu.name", words))
-    if not site.user:
-        words = 'a daemon that runs as root must be told whom jobs run as: set user = "UID:GID" in [backends.kube]'
-        found.append(Problem("", words))
-    return found
-
-
-def _mount_problem(mount: Mount, site: Site) -> Problem | None:
-    place = f"fs.mount + dir {mount.target}"
-    normal = posixpath.normpath(mount.target)
-    if not mount.target.startswith("/") or normal in ("/", "/proc", "/sys", "/dev") or ":" in mount.target:
-        words = "cannot be mounted; write an absolute path without a colon, other than /, /proc, /sys and /dev"
-        return Problem(place, words)
-    if not site.claim or not site.claim_folder:
-        words = "this site mounts no files; the site sets pvc and shared in [backends.kube]"
-        return Problem(place, words)
-    if not PurePosixPath(posixpath.normpath(mount.source)).is_relative_to(site.claim_folder):
-        words = f"{mount.source} is not on the claim {site.claim}, which the daemon sees at {site.claim_folder}"
-        return Problem(place, words)
-    return None

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -115,8 +115,3 @@ def _waits_long(sight: Sight) -> bool:
     made = time_of(sight.job["metadata"].get("creationTimestamp"))
     old = made is not None and (datetime.now(UTC) - made).total_seconds() > PATIENCE
     return old and status.state is JobState.PENDING and not status.reason
-
-
-def live_pods(pods: Iterable[Thing]) -> list[Thing]:
-    """Return the pods in which something may still run."""
-    return [pod for pod in pods if pod["status"].get("phase") not in ("Succeeded", "Failed")]

@@ -356,3 +356,30 @@ def test_a_watch_tells_of_an_end_at_once(make_bench: MakeBench) -> None:
 
     stop.set()
     wait_for(lambda: not watch.is_alive(), PATIENCE, "the end of the watch")
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_role_of_the_readme_is_all_that_is_needed(
+    make_bench: MakeBench, make_backend: Callable[..., KubeBackend], kube: Mapping[str, str], admin: Callable[..., str]
+) -> None:
+    text = (Path(__file__).parents[1] / "README.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert "{name: container-executor, namespace: jobs}" in text
+    mine = f"{{name: readme, namespace: {kube['CE_KUBE_NAMESPACE']}}}"
+    bench = attrs.evolve(make_bench(), backend=make_backend(kubeconfig=Path(kube["CE_KUBECONFIG_NORIGHTS"])))
+    role = bench.folder() / "role.yaml"
+    role.write_text(text.replace("{name: container-executor, namespace: jobs}", mine))
+    admin("apply", "-f", str(role))
+    try:
+        admin("create", "rolebinding", "readme", "--role=readme", "--user=nobody")
+        assert bench.backend.probe().faults == ()
+        handle = bench.start("echo here; sleep 100", **TWO_NODES)
+        bench.until(handle, lambda _status: bench.read(handle), "the first line")
+        bench.backend.capacity()
+        bench.backend.cancel(handle)
+        assert [rank.exit_code for rank in bench.ended(handle).ranks] == [143, 143]
+        bench.gone(handle)
+        waits = bench.start("true", cpu=9_000_000)
+        bench.backend.cancel(waits)
+        bench.gone(waits)
+    finally:
+        admin("delete", "rolebinding,role", "readme", "--ignore-not-found")

@@ -14,7 +14,8 @@ pytest.importorskip("kubernetes")
 
 from container_executor_kube import names
 from container_executor_kube.evidence import rank_status
-from container_executor_kube.manifest import Site, make_plan, with_lifetime
+from container_executor_kube.manifest import make_plan, with_lifetime
+from container_executor_kube.settings import Site
 from container_executor_kube.verdict import Sight, ends, indexes, job_status
 from container_executor_kube.waiting import event_wait
 
