@@ -122,14 +122,10 @@ def _of_sdk(found: Mapping[str, Any]) -> Address:
 class EngineClient(docker.APIClient):
     """The SDK's client, without the certificates, proxies and passwords that variables and files name for the web."""
 
-    @property
-    def trust_env(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]  # an attribute that it would set
-        """Whether requests looks for them, over our own certificates even."""
-        return False
-
-    @trust_env.setter
-    def trust_env(self, value: bool) -> None:
-        """Take no other answer."""
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Return what a request is sent with, nothing of it from the environment."""
+        self.trust_env = False
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
 
 
 def _knock(path: str) -> None:
