@@ -9,7 +9,6 @@ from container_executor.cli.config_problems import backend_values, problems_of
 from container_executor.cli.output import note, plain, warn, write_json, write_table
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_examined
 from container_executor.errors import SettingsError
-from container_executor.registry import settings_of
 from container_executor.settings import DEFAULT, Examined, Settings, fields
 
 Row = tuple[str, Any, str]
@@ -59,7 +58,7 @@ def _conclude(found: Examined, problems: list[str]) -> None:
 
 def _rows(settings: Settings) -> list[Row]:
     rows: list[Row] = [(path, plain(settings.value(path)), settings.origin(path)) for path in fields()]
-    for name in sorted({*settings.backends, *filter(None, [settings.backend])}):
+    for name in settings.backends:
         rows += _backend_rows(name, settings)
     return rows
 
@@ -68,15 +67,11 @@ def _backend_rows(name: str, settings: Settings) -> Iterator[Row]:
     """Yield what is right of the settings of a backend; nothing where they cannot be read at all."""
     origins = settings.backend_origins(name)
     try:
-        values, every = backend_values(settings, name), settings_of(name)
+        values = backend_values(settings, name)
     except SettingsError:
         return
-    for setting in every:
-        path = f"backends.{name}.{setting.name}"
-        if setting.name in values:
-            yield path, plain(values[setting.name]), origins[setting.name]
-        else:
-            yield path, setting.default, DEFAULT
+    for key, value in values.items():
+        yield f"backends.{name}.{key}", plain(value), origins[key]
 
 
 def _show(value: Any) -> str:
