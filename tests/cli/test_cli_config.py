@@ -12,6 +12,7 @@ bakend = "process"
 [server]
 prot = 1
 host = "colonies.example.org"
+[software]
 zzz = 1
 [executor]
 parallel = 0
@@ -38,13 +39,12 @@ def test_every_problem_is_named_with_its_line_what_was_expected_and_the_nearest_
     assert problems == [
         "FILE:1: there is no setting bakend; did you mean backend?",
         "FILE:3: [server] has no setting prot; did you mean port?",
-        "FILE:5: [server] has no setting zzz; it has host, port, tls, colony, timeout, key, key_file, colony_key, "
-        "colony_key_file",
-        "FILE:7: executor.parallel: must be >= 1: 0",
+        "FILE:6: [software] has no setting zzz; it has name, type, version",
+        "FILE:8: executor.parallel: must be >= 1: 0",
         "CONTAINER_EXECUTOR_EXECUTOR_DRAIN: executor.drain: 'sometimes' is not wait or handover",
-        "FILE:10: limits.walltime: 'soon' is no duration; write 30s, 10m, 2h or 7d",
-        "FILE:8: executor.name: '::' is no name for an executor; use a-z, 0-9, '.' and '-'",
-        "FILE:12: [backends.process] has no setting allow_hots_execution; did you mean allow_host_execution?",
+        "FILE:11: limits.walltime: 'soon' is no duration; write 30s, 10m, 2h or 7d",
+        "FILE:9: executor.name: '::' is no name for an executor; use a-z, 0-9, '.' and '-'",
+        "FILE:13: [backends.process] has no setting allow_hots_execution; did you mean allow_host_execution?",
     ]
 
 
@@ -54,7 +54,7 @@ def test_what_is_right_is_shown_with_what_set_it_beside_what_is_wrong(wrong: Pat
     assert [line.split() for line in result.stdout.splitlines()[1:]] == [
         ["server.host", "colonies.example.org", f"{wrong}:4"],
         ["server.tls", "false", "COLONIES_TLS"],
-        ["executor.name", "::", f"{wrong}:8"],
+        ["executor.name", "::", f"{wrong}:9"],
     ]
     assert f"problems: 7; file: {wrong}" in result.stderr
 
