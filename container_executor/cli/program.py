@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -37,9 +37,11 @@ class Session:
 
     Attributes:
         verbose: An error shows where it came from.
+        examine: Asks for the settings of this run once more; None where the command has none.
     """
 
     verbose = False
+    examine: Callable[[], Any] | None = None
 
 
 class Program(click.Group):

@@ -6,6 +6,7 @@ from typing import NoReturn
 import click
 
 from container_executor.cli.dev import run_dev
+from container_executor.cli.program import Session
 from container_executor.cli.serving import run_daemon
 from container_executor.cli.site import backend_option, state_dir_option, with_settings
 from container_executor.cli.specs import read_specs, set_option
@@ -28,9 +29,11 @@ def run(settings: Settings, specs: Sequence[str], changes: Sequence[str], *, dev
 
     With --dev nothing else is needed. With specs as well, they are submitted and followed, and the exit code is that of the
     first that failed.
+
+    HUP: it reads its configuration again; what cannot change under a running daemon is named in its log.
     """
     if specs and not dev:
         raise click.UsageError("a spec is run with --dev; to send it to a server, use `container-executor submit`")
     if dev:
         run_dev(settings, read_specs(specs, changes))
-    run_daemon(settings)
+    run_daemon(settings, click.get_current_context().find_object(Session))

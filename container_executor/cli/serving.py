@@ -10,14 +10,15 @@ import anyio
 
 from container_executor.cli import daemon_log
 from container_executor.cli.output import note
+from container_executor.cli.program import Session
 from container_executor.execute.daemon import Daemon, Phase, open_daemon
 from container_executor.settings import Settings
 
 
-def run_daemon(settings: Settings) -> NoReturn:
-    """Run the daemon of a site until TERM or Ctrl-C ends it, then end the program."""
+def run_daemon(settings: Settings, session: Session | None) -> NoReturn:
+    """Run the daemon of a site until TERM or Ctrl-C ends it, then end the program; HUP has *session* asked for settings anew."""
     daemon_log.configure(settings)
-    leave(run_async(_serve, settings))
+    leave(run_async(_serve, settings, session))
 
 
 def run_async(function: Callable[..., Awaitable[int]], *arguments: object) -> int:
@@ -31,10 +32,14 @@ def run_async(function: Callable[..., Awaitable[int]], *arguments: object) -> in
         raise error from None
 
 
-async def _serve(settings: Settings) -> int:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def _serve(settings: Settings, session: Session | None) -> int:
+    with (
+        anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        anyio.open_signal_receiver(signal.SIGHUP) as hangups,
+    ):
         async with open_daemon(settings) as daemon, anyio.create_task_group() as tasks:
             tasks.start_soon(obey, daemon, signals)
+            tasks.start_soon(_reload, daemon, hangups, session)
             await daemon.run()
             tasks.cancel_scope.cancel()
             _say_what_goes_on(daemon)
@@ -55,6 +60,18 @@ async def obey(daemon: Daemon, signals: AsyncIterator[signal.Signals]) -> None:
                 f"left {daemon.live} jobs running; the engine ends each before its process is given to another executor"
             )
             leave(130)
+
+
+async def _reload(daemon: Daemon, hangups: AsyncIterator[signal.Signals], session: Session | None) -> None:
+    async for _ in hangups:
+        found = session.examine() if session is not None and session.examine is not None else None
+        if found is None or found.problems:
+            note(
+                "the configuration is kept as it was: " + "; ".join(found.problems if found else ("it cannot be read",))
+            )
+            continue
+        daemon_log.configure(found.settings)
+        daemon.reload(found.settings)
 
 
 def _say_what_goes_on(daemon: Daemon) -> None:

@@ -53,7 +53,9 @@ def with_examined(command: Callable[..., Any]) -> Callable[..., Any]:
         session = click.get_current_context().find_object(Session) or Session()
         session.verbose = verbose
         flags = {path: rest.pop(name) for name, path in _FLAGS.items() if name in rest}
-        found = examine(file=file, flags={**flags, **_parse(options), "verbose": verbose or None})
+        asked = {**flags, **_parse(options), "verbose": verbose or None}
+        session.examine = functools.partial(examine, file=file, flags=asked)
+        found = session.examine()
         session.verbose = found.settings.verbose
         return command(found=found, **rest)
 

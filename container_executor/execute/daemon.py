@@ -29,6 +29,7 @@ from container_executor.execute.metrics import Metrics
 from container_executor.execute.monitor import Monitor
 from container_executor.execute.outcome import Why
 from container_executor.execute.register import Membership
+from container_executor.execute.reload import reload
 from container_executor.execute.site import Policy, Site
 from container_executor.execute.staging import open_staging
 from container_executor.execute.sweep import Sweeper
@@ -112,6 +113,17 @@ class Daemon:
         """Take no new process and stop every job, with grace; then end."""
         self._advance(Phase.ABORTING)
 
+    def reload(self, settings: Settings) -> None:
+        """Go on with what of *settings* can change under a running daemon; say what of it needs a restart."""
+        found = reload(self.settings, settings)
+        self.settings = found.settings
+        if self._lives is not None:
+            site = self._lives.site
+            site.policy = policy_of(found.settings)
+            site.ledger.parallel, site.ledger.site = bounds_of(found.settings)
+            site.ledger.changed.ring()
+        log.info("configuration read again", changed=found.changed, needs_a_restart=found.later)
+
     @property
     def live(self) -> int:
         """How many processes are ours now; after the end, how many go on without us."""
@@ -135,8 +147,7 @@ class Daemon:
     def _site(self, tasks: anyio.abc.TaskGroup) -> Site:
         engine = Engine(self.backend)
         monitor = self._monitor = Monitor(engine)
-        executor = self.settings.executor
-        ledger = Ledger(executor.parallel or PARALLEL, Capacity(executor.cpu, executor.memory, executor.gpus))
+        ledger = Ledger(*bounds_of(self.settings))
         bell = Bell()
         site = Site(
             owner=self.owner,
@@ -154,7 +165,7 @@ class Daemon:
         )
         lives = self._lives = Lives(site)
         leases = Leases(lives, self._stranger.ring, bell)
-        poll = max(1, round(executor.poll_timeout.total_seconds()))
+        poll = max(1, round(self.settings.executor.poll_timeout.total_seconds()))
         self._claimer = Claimer(lives, poll, reconcile=bell.ring, on_stranger=self._stranger.ring)
         self._leases = leases
         return site
@@ -282,6 +293,12 @@ def _identity(settings: Settings, name: str) -> Identity:
     if settings.server.key is not None:
         return Identity(settings.server.key.reveal())
     return ensure_key(settings.state_dir / f"{name}.key")
+
+
+def bounds_of(settings: Settings) -> tuple[int, Capacity]:
+    """Return how many processes may be live at once, and what all of them may take."""
+    executor = settings.executor
+    return executor.parallel or PARALLEL, Capacity(executor.cpu, executor.memory, executor.gpus)
 
 
 def policy_of(settings: Settings) -> Policy:

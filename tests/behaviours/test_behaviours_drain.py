@@ -70,3 +70,29 @@ def test_a_daemon_that_hands_over_leaves_its_jobs_to_the_next_start(
     assert colony.wait(process_id).state is ProcessState.SUCCESS
     assert colony.output(process_id) == ["done"]
     assert len(runs(beats)) == 1
+
+
+def test_hup_has_the_configuration_read_again(
+    colony: Colony, make_daemon: Callable[..., DaemonProgram], tmp_path: Path
+) -> None:
+    go, config = tmp_path / "go", tmp_path / "config.toml"
+    config.write_text("[executor]\nparallel = 1\n")
+    daemon = make_daemon()
+    daemon.start(CONTAINER_EXECUTOR_CONFIG=str(config))
+    ids = [colony.submit(f"until [ -e {go} ]; do sleep 0.1; done") for _ in range(3)]
+    wait_for(lambda: len(colony.live()) == 1, "one job")
+
+    config.write_text("[executor]\nparallel = 'many'\n")
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: "the configuration is kept as it was" in daemon.log(), "the mistake in its log")
+    config.write_text("[executor]\nparallel = 3\nlocation = 'elsewhere'\n[limits]\nranks = 2\n")
+    daemon.signal(signal.SIGHUP)
+    wait_for(lambda: len(colony.live()) == 3, "all jobs")
+    too_large = colony.submit("true", conditions={"processespernode": 3})
+    go.touch()
+
+    assert '"needs_a_restart": ["executor.location"]' in daemon.log()
+    for process_id in ids:
+        assert colony.wait(process_id).state is ProcessState.SUCCESS
+    assert colony.wait(too_large).state is ProcessState.FAILED
+    assert colony.verdict(too_large)["failure"] == "invalid_spec"
