@@ -225,7 +225,7 @@ class DaemonProgram:
         """Return whether it runs."""
         return self.program.poll() is None
 
-    def end(self) -> None:
+    def end(self, patience: float = 30) -> None:
         """End it and its jobs, whatever state it is in."""
         if self._program is None or not self.alive():
             return
@@ -233,7 +233,7 @@ class DaemonProgram:
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGTERM)
         try:
-            self.wait(30)
+            self.wait(patience)
         except subprocess.TimeoutExpired:
             self.kill()
 
