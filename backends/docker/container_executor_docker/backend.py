@@ -20,7 +20,7 @@ from container_executor_docker import events, health, request
 from container_executor_docker.connection import Connection
 from container_executor_docker.containers import Containers
 from container_executor_docker.errors import ignored, translated
-from container_executor_docker.guard import OWNER, ensure_guard
+from container_executor_docker.guard import OWNER, boot_id, booted, ensure_guard
 from container_executor_docker.images import Images
 from container_executor_docker.jobfolder import JobFolder
 from container_executor_docker.labels import JOB, container_names, found_jobs, native_id
@@ -28,7 +28,7 @@ from container_executor_docker.launch import Launcher
 from container_executor_docker.paths import Paths
 from container_executor_docker.reader import JobReader, open_reader
 from container_executor_docker.settings import DockerSettings
-from container_executor_docker.states import job_status, started, with_output
+from container_executor_docker.states import Boot, job_status, started, with_output
 
 CAPACITY_SECONDS = 5.0
 
@@ -85,7 +85,8 @@ class DockerBackend(DockerSettings, Backend):
 
     def _status(self, handle: Handle, found: Mapping[str, Collection[Mapping[str, object]]]) -> JobStatus:
         folder = self._folder(handle.job_id)
-        status = job_status(found[handle.job_id], handle.ranks, refused=folder.refused)
+        boot = Boot(boot_id(), booted()) if self._connection.address.local else None
+        status = job_status(found[handle.job_id], handle.ranks, refused=folder.refused, boot=boot)
         return with_output(status, folder.output()) if status.state.ended else status
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:

@@ -42,19 +42,25 @@ Signals = dict[str, str]
 def end_labels(seconds: float) -> dict[str, str]:
     """Return the labels of a container that is to be ended in so many seconds."""
     boot = time.clock_gettime(time.CLOCK_BOOTTIME) + seconds
-    return {END: f"{time.time() + seconds:.3f}", END_BOOT: f"{_boot_id()} {boot:.3f}"}
+    return {END: f"{time.time() + seconds:.3f}", END_BOOT: f"{boot_id()} {boot:.3f}"}
 
 
 def time_left(labels: Mapping[str, str]) -> float:
     """Return the seconds until the end that the labels tell."""
-    boot_id, _, boot = labels.get(END_BOOT, "").partition(" ")
-    if boot_id == _boot_id():
-        return float(boot) - time.clock_gettime(time.CLOCK_BOOTTIME)
+    boot, _, end = labels.get(END_BOOT, "").partition(" ")
+    if boot == boot_id():
+        return float(end) - time.clock_gettime(time.CLOCK_BOOTTIME)
     return float(labels[END]) - time.time()
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Return the id of this machine's present boot (random(4))."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def booted() -> float:
+    """Return when this machine was last started, in seconds since 1970 by the present clock of the day."""
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def ensure_guard(engine: Mapping[str, str], owner: str, lock: Path) -> None:

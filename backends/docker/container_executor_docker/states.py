@@ -8,6 +8,7 @@ import attrs
 
 from container_executor.models import FailureClass, JobState, JobStatus, RankStatus, job_state
 from container_executor_docker.errors import class_of
+from container_executor_docker.guard import END_BOOT
 from container_executor_docker.labels import RANK, native_id
 
 Inspected = Mapping[str, Any]
@@ -28,15 +29,30 @@ STATES = {
 container has succeeded with 0 only; a word that is not here is no end."""
 
 
-def job_status(containers: Collection[Inspected], ranks: int, *, refused: bool = False) -> JobStatus:
+UNKNOWN_CODE = 255
+"""What dockerd records for a container that it finds dead at its start, as it has no record of the end."""
+
+
+@attrs.frozen
+class Boot:
+    """The engine's machine since it was last started: its id, and when that was in seconds since 1970."""
+
+    id: str
+    since: float
+
+
+def job_status(
+    containers: Collection[Inspected], ranks: int, *, refused: bool = False, boot: Boot | None = None
+) -> JobStatus:
     """Return the status of a job from the inspect answers of its containers.
 
     Args:
         containers: Those that Docker has, in any order.
         ranks: How many there should be.
         refused: The job was cancelled before its containers were started, and they never will be.
+        boot: The present boot of the engine's machine, where that is this one.
     """
-    statuses = sorted((rank_status(container) for container in containers), key=lambda status: status.rank)
+    statuses = sorted((rank_status(container, boot) for container in containers), key=lambda status: status.rank)
     broken = next((status for status in statuses if status.failure and status.started is None), None)
     if broken is not None:
         statuses = [_never(status, f"rank {broken.rank} could not be started") for status in statuses]
@@ -62,7 +78,7 @@ def with_output(status: JobStatus, text: str | None) -> JobStatus:
     return attrs.evolve(status, ranks=ranks)
 
 
-def rank_status(container: Inspected) -> RankStatus:
+def rank_status(container: Inspected, boot: Boot | None = None) -> RankStatus:
     """Return the status of one rank."""
     state, own = container["State"], container["Config"]["Labels"]
     where = STATES.get(state["Status"], JobState.RUNNING)
@@ -70,7 +86,26 @@ def rank_status(container: Inspected) -> RankStatus:
     if where is JobState.PENDING:
         return _not_started(rank, container)
     status = RankStatus(rank, where, image_id=container["Image"], started=_time(state["StartedAt"]))
-    return _ended(status, state) if where is JobState.FAILED else status
+    if where is not JobState.FAILED:
+        return status
+    ended = _ended(status, state)
+    return _lost_with_the_machine(ended) if boot is not None and _outlived(ended, own, boot) else ended
+
+
+def _outlived(status: RankStatus, labels: Mapping[str, str], boot: Boot) -> bool:
+    """Return whether a container of an earlier boot was only found dead in this one."""
+    earlier = labels.get(END_BOOT, boot.id).partition(" ")[0] != boot.id
+    return (
+        earlier
+        and status.exit_code == UNKNOWN_CODE
+        and status.ended is not None
+        and status.ended.timestamp() >= boot.since
+    )
+
+
+def _lost_with_the_machine(status: RankStatus) -> RankStatus:
+    words = "the machine was restarted while it ran"
+    return attrs.evolve(status, exit_code=None, failure=FailureClass.NODE_LOST, reason=words)
 
 
 def _not_started(rank: int, container: Inspected) -> RankStatus:
