@@ -42,8 +42,10 @@ def test_an_accounting_that_does_not_answer_is_named_with_what_to_do(make_bench:
     assert faults(make_bench(commands=away, accounting=False)) == ""
 
 
-def test_a_shared_directory_that_cannot_be_made_is_named(make_bench: MakeBench) -> None:
-    assert "/proc/nowhere" in faults(make_bench(shared=Path("/proc/nowhere")))
+def test_a_shared_directory_that_cannot_be_made_is_named(make_bench: MakeBench, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert f"{tmp_path}/file/shared" in faults(make_bench(shared=tmp_path / "file" / "shared"))
 
 
 def test_the_prologue_runs_on_each_node_before_the_container(make_bench: MakeBench) -> None:
