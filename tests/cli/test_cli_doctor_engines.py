@@ -115,8 +115,6 @@ def test_a_kube_where_rights_are_missing_and_one_that_is_well(tmp_path: Path) ->
 
 
 def test_a_machine_without_slurm(tmp_path: Path) -> None:
-    pytest.importorskip("spython")
-
     ((level, why, fix),) = look("slurm", tmp_path, f"backends.slurm.commands={tmp_path}")
 
     assert (level, "sinfo" in why) == ("fault", True)

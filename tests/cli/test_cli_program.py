@@ -55,7 +55,7 @@ def test_the_help_of_the_program_imports_no_command_and_nothing_heavy() -> None:
         "import sys; from container_executor.cli import main\n"
         "try: sys.argv[1:] = ['--help']; main()\n"
         "except SystemExit: print(sorted(name for name in sys.modules if name.partition('.')[0] in "
-        "('aiohttp', 'anyio', 'rich', 'coincurve', 'docker', 'kubernetes', 'spython', 'attrs', 'cattrs')))"
+        "('aiohttp', 'anyio', 'rich', 'coincurve', 'docker', 'kubernetes', 'attrs', 'cattrs')))"
     )
 
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=CLEAN).stdout
@@ -79,7 +79,7 @@ def test_the_help_of_a_command_imports_no_engine(colony: Colony) -> None:
         "import sys; from container_executor.cli import main\n"
         "try: sys.argv[1:] = ['run', '--help']; main()\n"
         "except SystemExit: print([name for name in sys.modules if name.partition('.')[0] in "
-        "('docker', 'kubernetes', 'spython', 'obstore') or name.startswith('container_executor_')])"
+        "('docker', 'kubernetes', 'obstore') or name.startswith('container_executor_')])"
     )
 
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=CLEAN).stdout
