@@ -35,7 +35,7 @@ from container_executor.settings import Settings, StoreKind
 if TYPE_CHECKING:
     from obstore.store import RetryConfig  # a stub: it is not there at run time
 
-CHUNK = 2**20
+CHUNK = 2**18
 PREFIX = 16
 _SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)

@@ -5,6 +5,7 @@ name, and takes its own only once its size and checksum are those of the record:
 """
 
 import hashlib
+import mmap
 import os
 import threading
 import time
@@ -23,15 +24,15 @@ from container_executor.cfs.tree import Tree
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored
 
-PART = 8 * 2**20
-"""Bytes of one part of a large object."""
-MOST_PARTS = 9_000
-PARTS_AT_ONCE = 3
-IN_MEMORY = 32 * 2**20
+IN_MEMORY = 24 * 2**20
 """Bytes of content that are in memory at once, however many files are under way."""
-WHOLE = PART
+WHOLE = 12 * 2**20
 """A file of at most so many bytes is stored in one piece."""
-LARGE = PART * (PARTS_AT_ONCE + 1)
+PART = 16 * 2**20
+"""Bytes of each part of a larger one; more where it would have too many. Such files are stored one at a time."""
+MOST_PARTS = 9_000
+MAPPED = 2**17
+PARTS_AT_ONCE = 3
 TRIES = 3
 
 
@@ -128,9 +129,10 @@ class Mover:
 
     def _send_whole(self, descriptor: int, size: int, key: str) -> str:
         with self.budget.taking(size):
-            data = bytearray(size + 1)
-            count = _fill(descriptor, memoryview(data))
-            content = memoryview(data)[:count]
+            # Anonymous memory goes back when it is let go; the allocator would keep some for each thread.
+            data = memoryview(mmap.mmap(-1, size + 1) if size > MAPPED else bytearray(size + 1))
+            count = _fill(descriptor, data)
+            content = data[:count]
             if count != size:
                 raise ChangingError("a file changed its size while it was read")
             self._check()
@@ -141,7 +143,7 @@ class Mover:
 
     def _send_parts(self, descriptor: int, size: int, key: str) -> str:
         digest, sent = hashlib.sha256(), 0
-        with self.budget.taking(LARGE), self._writing(key, size) as writer:
+        with self.budget.taking(IN_MEMORY), self._writing(key, size) as writer:
             buffer = bytearray(2**20)
             while count := os.readv(descriptor, [buffer]):
                 self._check()

@@ -9,6 +9,7 @@ from files import Rig
 
 from container_executor.cfs import Policy, Side, SyncError
 from container_executor.cfs.store import Store
+from container_executor.cfs.transfer import WHOLE
 from container_executor.client import Client, FileRecord
 
 
@@ -85,13 +86,13 @@ def test_nothing_is_deleted_on_either_side(rig: Rig) -> None:
 
 
 def test_large_files_go_in_parts_and_come_back_whole(rig: Rig) -> None:
-    content = random.Random(1).randbytes(21 * 2**20 + 3)
-    rig.sync(rig.place("first", {"big": content, "edge": content[: 8 * 2**20], "over": content[: 8 * 2**20 + 1]}))
+    content, edge = random.Random(1).randbytes(37 * 2**20 + 3), WHOLE
+    rig.sync(rig.place("first", {"big": content, "edge": content[:edge], "over": content[: edge + 1]}))
     second = rig.place("second")
 
     rig.sync(second)
 
-    assert read(second) == {"big": content, "edge": content[: 8 * 2**20], "over": content[: 8 * 2**20 + 1]}
+    assert read(second) == {"big": content, "edge": content[:edge], "over": content[: edge + 1]}
 
 
 def test_of_many_files_only_those_that_changed_are_stored_again(rig: Rig) -> None:
