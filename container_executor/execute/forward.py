@@ -32,7 +32,9 @@ BATCH = 65_536
 BEAT = 0.5
 """Seconds between two entries of one process, unless the first is full or the job has ended."""
 QUIET_LIMIT = 5.0
-"""Seconds after which a silent job is asked for output again without a hint; longer where the engine gives hints."""
+"""Seconds after which a silent job is asked for output again without a hint, where few jobs are live."""
+QUIET_RATE = 33.0
+"""Silent jobs that are asked in a second at most: with a thousand of them each is asked every 30 s."""
 PROGRESS = 1.0
 """Seconds between two lines that show the state of a progress bar."""
 TAIL = 262_144
@@ -62,6 +64,7 @@ class Forwarder:
         on_lost: Called when the server takes no more.
         senders: Bounds how many entries of all processes are under way, so that a slow log never delays other calls.
         limit: Characters of output that are kept at most.
+        live: Tells how many jobs are live.
     """
 
     client: Client
@@ -72,6 +75,7 @@ class Forwarder:
     on_lost: Callable[[], None]
     senders: anyio.CapacityLimiter
     limit: int
+    live: Callable[[], int]
     _queue: list[tuple[str, str]] = attrs.field(factory=list)
     _sending: anyio.Lock = attrs.field(factory=anyio.Lock)
     _scope: anyio.CancelScope | None = None
@@ -173,7 +177,7 @@ class Forwarder:
             await self._take(chunk, ranks)
             if chunk.end:
                 return
-            quiet = 0.05 if chunk.lines else min(QUIET_LIMIT, quiet * 2)
+            quiet = 0.05 if chunk.lines else min(max(QUIET_LIMIT, self.live() / QUIET_RATE), quiet * 2)
             await self._pause(watched, chunk, quiet)
 
     async def _read(self, watched: Watched) -> LogChunk:

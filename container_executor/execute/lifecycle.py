@@ -96,6 +96,7 @@ class Life:
             on_lost=self.site.check_leases,
             senders=self.site.senders,
             limit=self.site.policy.log_cap,
+            live=lambda: len(self.site.monitor.jobs),
         )
 
     @property

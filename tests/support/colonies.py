@@ -231,11 +231,12 @@ class DaemonProgram:
             return
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        self.signal(signal.SIGTERM)
-        try:
-            self.wait(patience)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        for seconds in (1.0, patience):  # two signals at once would be one
+            try:
+                self.wait(seconds)
+            except subprocess.TimeoutExpired:
+                self.signal(signal.SIGTERM if seconds < patience else signal.SIGKILL)
+        self.wait()
 
     def idle(self) -> bool:
         """Return whether the process backend has nothing of a job of its own left."""

@@ -15,7 +15,7 @@ from typing import ClassVar
 import attrs
 
 from container_executor.backend import LOG_LIMIT, Backend
-from container_executor.errors import Problem, UnavailableError, UnsupportedError
+from container_executor.errors import Problem, RejectedError, UnavailableError, UnsupportedError
 from container_executor.models import Fault, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
 from container_executor_process import evidence, jobs, logs, request, watch
 from container_executor_process.errors import translated
@@ -72,7 +72,7 @@ class ProcessBackend(Backend):
             jobs.make(self._root, plan, lifetime)
             directory = self._root / plan.job_id
             if evidence.may_start(directory):
-                self._launcher.start(directory)
+                self._start(directory)
             return Handle(plan.job_id, evidence.native_id(directory), plan.job.ranks)
 
     def status(self, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
@@ -126,6 +126,14 @@ class ProcessBackend(Backend):
     def _root(self) -> Path:
         """Where this owner's jobs are; those of others are never looked at."""
         return self.directory / self.owner
+
+    def _start(self, directory: Path) -> None:
+        """Start the job in *directory*; where that is refused, which is before anything of it ran, nothing of it stays."""
+        try:
+            self._launcher.start(directory)
+        except RejectedError:
+            jobs.take_away(self._root, directory.name)
+            raise
 
     def _place(self, handle: Handle) -> Path:
         return self._root / handle.job_id

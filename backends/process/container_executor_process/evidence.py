@@ -112,6 +112,9 @@ def _started(directory: Path) -> datetime:
 
 
 def _ended(directory: Path, ranks: int) -> JobStatus:
+    ends = [_read_end(directory / layout.end_name(rank)) for rank in range(ranks)]
+    if None in ends and not (directory / layout.LOST).exists():  # a power loss left a record without its content
+        _mourn(directory)
     each = tuple(_rank(directory, rank) for rank in range(ranks))
     first = next((rank for rank in each if rank.failure), None)
     return JobStatus(
