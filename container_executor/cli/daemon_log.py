@@ -22,19 +22,29 @@ def configure(settings: Settings, *, quiet: bool = False) -> None:
         quiet: Only warnings, because a job's output is shown on the same terminal.
     """
     level = logging.DEBUG if settings.verbose else logging.ERROR if quiet else logging.INFO
+    first: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *_renderers(settings.log_format),
-        ],
+        processors=[*first, *_renderers(settings.log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(
-        level=max(level, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[_of_libraries(first, settings.log_format)])
+
+
+def _of_libraries(first: list[Processor], form: LogFormat) -> logging.Handler:
+    """Return what writes the lines of backends, libraries and the embedded server in the same form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*first, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(form)],
+        )
     )
+    return handler
 
 
 def _renderers(form: LogFormat) -> list[Processor]:

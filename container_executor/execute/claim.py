@@ -86,7 +86,6 @@ class Claimer:
         timeout = BUSY_POLL if len(self.lives) else self.poll
         process = await self._answer(timeout, free)
         if process is not None:
-            log.info("assigned", process=process.id, attempt=process.attempt)
             self.lives.begin(process, asked=asked)
 
     async def _answer(self, timeout: int, free: Capacity) -> Process | None:

@@ -26,6 +26,7 @@ from container_executor.execute.progress import Reporter
 from container_executor.execute.site import Site
 from container_executor.execute.staging import StagingError
 from container_executor.execute.staging_life import Directories
+from container_executor.execute.who import about_job, what_became, who_ran_what
 from container_executor.funcspec import FunctionSpec, make_job, parse, substitute, validate
 from container_executor.funcspec.model import EXECUTE, SYNC
 from container_executor.logs import Logger
@@ -299,6 +300,8 @@ class Life:
                 return failed(class_of(error), str(error))
             moments = {"submitted": wall().timestamp(), "submitted_at": now(), "boot": boot()}
             self._note(stage=Stage.LAUNCHED, handle=handle, **moments)
+            about_job(handle)
+            log.info("launched", launch=self.record.launch)
         self.site.ledger.launched(self.key)
         watched = launch.attend(handle, submitted=self._submitted())
         self._forwarder.start(self.site.tasks, watched, ranks=handle.ranks)
@@ -344,7 +347,7 @@ class Life:
 
     async def _leave(self, outcome: Outcome) -> None:
         """End our part in a process without closing it."""
-        log.info("process left open", process=self.process.id, why=self._stopped, outcome=outcome.message)
+        self._log_end("process left open", outcome, why=self._stopped)
         self.site.metrics.left.labels(why=self._stopped.value if self._stopped else "").inc()
         if self._stopped is not Why.LEASE:
             self._forwarder.abandon()
@@ -389,7 +392,7 @@ class Life:
         self._note(stage=Stage.CLOSED if stood else Stage.UNDONE)
         self.site.metrics.closed.labels(outcome=outcome.failure.value if outcome.failure else "success").inc()
         self.site.metrics.run_seconds.observe(now() - self.began)
-        log.info("process closed", process=self.process.id, outcome=outcome.to_json(), stood=stood)
+        self._log_end("process closed", outcome, stood=stood)
 
     async def _finish_output(self, outcome: Outcome) -> None:
         patience = GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT
@@ -430,6 +433,9 @@ class Life:
             if self.record.stage is Stage.LAUNCHING:
                 raise
             log.error("not journaled", process=self.process.id, stage=self.record.stage, error=str(error))
+
+    def _log_end(self, event: str, outcome: Outcome, **fields: object) -> None:
+        log.info(event, **who_ran_what(self.site.name, self.process), **what_became(outcome), **fields)
 
     def _tell(self, name: str, text: str) -> None:
         """Write a line of our own into the process's log."""

@@ -13,6 +13,7 @@ from container_executor.execute.lease import Lease, started_at
 from container_executor.execute.lifecycle import Life
 from container_executor.execute.outcome import Why
 from container_executor.execute.site import Site
+from container_executor.execute.who import about, who_ran_what
 from container_executor.logs import Logger
 
 log = Logger(__name__)
@@ -60,6 +61,7 @@ class Lives:
         key = (process.id, process.attempt)
         life = self._live.get(key)
         if life is None:
+            log.info("process assigned", **who_ran_what(self.site.name, process))
             self._start(process, self._record(process), asked)
         elif life.interrupt.why is Why.LOST:
             self._again[key] = (process, asked)
@@ -103,7 +105,8 @@ class Lives:
 
     async def _supervise(self, life: Life) -> None:
         try:
-            await life.live()
+            with about(life.process, life.record.handle):
+                await life.live()
         except Exception:
             log.exception("fault at the end of a life; its process is left to its lease", process=life.process.id)
         finally:
