@@ -22,24 +22,15 @@ from container_executor.cfs.errors import (
     PathError,
     StoreUnavailableError,
     SyncError,
-    UnrecordedError,
 )
 from container_executor.cfs.hashes import Hashes, checksum_of
 from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
+from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
 from container_executor.cfs.transfer import Budget, Mover, Sent
 from container_executor.cfs.tree import Tree
-from container_executor.client import (
-    BadCallError,
-    Client,
-    FileRecord,
-    NoAnswerError,
-    NotFoundError,
-    ProtocolError,
-    ServerFaultError,
-    UnsendableError,
-)
+from container_executor.client import Client, FileRecord, NoAnswerError, NotFoundError
 from container_executor.logs import Logger
 
 if TYPE_CHECKING:
@@ -213,10 +204,7 @@ class Syncer:
     async def _up(self, mover: Mover, file: LocalFile, root: str) -> None:
         sent = await self.again(lambda: self.in_thread(mover.send, file))
         label, name = label_of(root, file.path)
-        try:
-            await self._record(self._describe(label, name, sent))
-        except (BadCallError, ServerFaultError, ProtocolError, UnsendableError, UnrecordedError) as error:
-            raise UnrecordedError(f"{label}/{name}: the server took no record of it: {error}") from error
+        await add_record(self.client, self._describe(label, name, sent), self.again)
 
     def _describe(self, label: str, name: str, sent: Sent) -> FileRecord:
         place = self.store.place
@@ -224,31 +212,6 @@ class Syncer:
             label=label, name=name, size=sent.size, checksum=sent.checksum, object=sent.object,
             bucket=place.bucket, server=place.server, tls=place.tls, region=place.region,
         )  # fmt: skip
-
-    async def _record(self, record: FileRecord) -> None:
-        """Add a record, and make sure that the server has exactly that."""
-        kept = await self.again(lambda: self._add(record))
-        if (kept.label, kept.name, kept.size, kept.checksum, kept.object) != (
-            record.label, record.name, record.size, record.checksum, record.object,
-        ):  # fmt: skip
-            raise UnrecordedError("it keeps something else than what it was sent")
-
-    async def _add(self, record: FileRecord) -> FileRecord:
-        """Add a record; where the answer was lost, look whether it arrived."""
-        try:
-            return await self.client.add_file(record)
-        except NoAnswerError:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(self.patience):
-                if (found := await self._recorded(record)) is not None:
-                    return found
-            raise
-
-    async def _recorded(self, record: FileRecord) -> FileRecord | None:
-        try:
-            revisions = await self.again(lambda: self.client.revisions(record.label, record.name))
-        except NotFoundError:
-            return None
-        return next((found for found in revisions if found.object == record.object), None)
 
     # --- how ----------------------------------------------------------------------------------------------------------
 

@@ -59,6 +59,10 @@ class Register:
 
         return [kept for kept in self.all() if overlaps(kept)]
 
+    def temporary(self, parts: tuple[str, ...]) -> bool:
+        """Return whether a directory was filled and shall not stay."""
+        return any(kept.parts == parts and not kept.keep for kept in self.near(parts))
+
     def note(self, kept: Kept) -> None:
         """Note that a directory is being filled."""
         self._ask(

@@ -6,19 +6,18 @@ of the journal costs nothing but a second look.
 """
 
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 import anyio
 import attrs
 
 from container_executor.cfs import CfsError, Plan, Policy, Progress, Side
-from container_executor.cfs.clear import clear
-from container_executor.cfs.names import join_label
 from container_executor.cfs.remote import Remote, list_remote
 from container_executor.cfs.snapshots import snapshot_files
 from container_executor.errors import ServerError
 from container_executor.execute.staging import Staging, StagingError
+from container_executor.execute.staging_clear import empty, empty_of_others
 from container_executor.execute.staging_entries import Entry, entries_of, mounts_of
 from container_executor.execute.staging_kept import Kept
 from container_executor.execute.staging_places import Use
@@ -100,7 +99,7 @@ class Directories:
         for entry in self._entries:
             async with self.staging.places.lock(entry.parts):
                 try:
-                    await self._empty_of_others(entry)
+                    await empty_of_others(self.staging, entry, self._entries)
                     self._note(entry)
                     await (self._snapshot_in(entry) if entry.snapshot else self._sync_in(entry))
                 except (CfsError, ServerError) as error:
@@ -154,31 +153,6 @@ class Directories:
         apply = partial(self.staging.syncer.apply, plan, tree, entry.label, progress)
         await telling(progress, self.tell, name, apply)
 
-    async def _empty_of_others(self, entry: Entry) -> None:
-        """Remove what was left in, around or below a directory by jobs that filled it from another label.
-
-        Raises:
-            CfsError: Some of it is stored nowhere else, and is not ours to remove.
-        """
-        mine = {other.parts for other in self._entries}
-        for kept in self.staging.register.near(entry.parts):
-            below, above = kept.parts[len(entry.parts) :], entry.parts[len(kept.parts) :]
-            agree = (
-                join_label(entry.label, *below) == kept.label
-                if below
-                else join_label(kept.label, *above) == entry.label
-            )
-            if agree or (below and kept.parts in mine):
-                continue
-            parts, label = (kept.parts, kept.label) if below else (entry.parts, join_label(kept.label, *above))
-            if stay := await self._clear(parts, label, frozenset()):
-                raise CfsError(
-                    f"{self.staging.tree(parts).path} holds files of the label {label} that are stored nowhere else "
-                    f"({shortened(list(stay))}); use another dir, or let the site store or remove them"
-                )
-            if not above:
-                self.staging.register.forget(parts)
-
     # --- out ----------------------------------------------------------------------------------------------------------
 
     async def bring_out(self, seconds: float) -> None:
@@ -231,35 +205,14 @@ class Directories:
                 log.warning("a directory is not emptied", directory=entry.path, error=str(error))
 
     async def _clear_entry(self, entry: Entry) -> None:
-        near = [kept for kept in self.staging.register.near(entry.parts) if kept.parts == entry.parts]
-        if not near or near[0].keep:
+        if not self.staging.register.temporary(entry.parts):
             return
-        self.tell(
-            f"deleting {entry.path}",
-            f"Deleting {'snapshot' if entry.snapshot else 'syncdir'} mount: {self._where(entry)}",
-        )
-        remote = None
-        if entry.snapshot:
-            with suppress(ServerError, CfsError):
-                remote = await snapshot_files(self.staging.client, await self.staging.client.snapshot(entry.snapshot))
-        stay = await self._clear(entry.parts, entry.label, entry.without, remote)
-        if stay:
+        kind = "snapshot" if entry.snapshot else "syncdir"
+        self.tell(f"deleting {entry.path}", f"Deleting {kind} mount: {self._where(entry)}")
+        if stay := await empty(self.staging, entry):
             path = self.staging.tree(entry.parts).path
-            log.warning(
-                "files that are stored nowhere else stay", directory=str(path), files=stay[:20], count=len(stay)
-            )
-            self.tell(
-                f"kept {entry.path}", f"kept in {path}, because it is stored nowhere else: {shortened(list(stay))}"
-            )
-            self.staging.register.note(Kept(entry.parts, entry.label, keep=False))
-        else:
-            self.staging.register.forget(entry.parts)
-
-    async def _clear(
-        self, parts: tuple[str, ...], label: str, without: frozenset[str], remote: Remote | None = None
-    ) -> tuple[str, ...]:
-        known = remote if remote is not None else await list_remote(self.staging.client, label, without)
-        return await clear(self.staging.syncer, self.staging.tree(parts), label, known, without=without)
+            log.warning("files that are stored nowhere else stay", directory=str(path), count=len(stay))
+            self.tell(f"kept {entry.path}", f"kept in {path}, because it is stored nowhere else: {shortened(stay)}")
 
     def _where(self, entry: Entry) -> str:
         return f"{self.fs.mount.rstrip('/') if self.fs else ''}{entry.path}"
