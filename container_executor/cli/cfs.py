@@ -11,6 +11,7 @@ from container_executor.cfs.plan import path_map
 from container_executor.cli.cfs_files import get, ls, put, rm
 from container_executor.cli.cfs_gc import gc
 from container_executor.cli.cfs_progress import showing
+from container_executor.cli.cfs_remains import remains
 from container_executor.cli.cfs_site import on_site, with_files
 from container_executor.cli.cfs_snapshots import snapshot
 from container_executor.cli.output import note, warn, write_json, write_table
@@ -136,5 +137,5 @@ def _described(plan: Plan, label: str, folder: Path, *, done: bool) -> dict[str,
     }
 
 
-for command in (ls, get, put, rm, snapshot, gc):
+for command in (ls, get, put, rm, snapshot, gc, remains):
     cfs.add_command(command)

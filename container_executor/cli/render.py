@@ -11,6 +11,7 @@ from container_executor.cli.output import write, write_json
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_settings
 from container_executor.cli.specs import read_specs, set_option, spec_arguments
 from container_executor.execute.lease import GRACE, Lease
+from container_executor.execute.staging import site_directory
 from container_executor.execute.staging_entries import entries_of, mounts_of
 from container_executor.funcspec import FunctionSpec, Limits, make_job, substitute, validate
 from container_executor.models import Mark, Mount, Plan
@@ -76,5 +77,4 @@ def _mounts(spec: FunctionSpec, settings: Settings) -> tuple[Mount, ...]:
     fs = substitute(spec, _STAND_IN).fs
     if fs is None:
         return ()
-    base = (settings.cfs.fs_dir or settings.state_dir / "cfs").absolute()
-    return mounts_of(base, fs.mount, entries_of(fs))
+    return mounts_of(site_directory(settings), fs.mount, entries_of(fs))

@@ -14,7 +14,7 @@ from container_executor.backend import Backend
 from container_executor.cfs import Hashes, Syncer, Tree
 from container_executor.client import Client
 from container_executor.errors import ContainerExecutorError, Problem, SettingsError, UnsupportedError
-from container_executor.execute.staging_kept import Register
+from container_executor.execute.staging_kept import Register, register_of
 from container_executor.execute.staging_places import Places
 from container_executor.models import FailureClass
 from container_executor.settings import Settings
@@ -101,13 +101,18 @@ def open_staging(settings: Settings, client: Client, backend: Backend) -> Stagin
     """
     state = settings.state_dir
     return Staging(
-        base=(settings.cfs.fs_dir or state / "cfs").absolute(),
+        base=site_directory(settings),
         client=client,
         open_store=lambda: _open_store(settings),
         hashes=Hashes(state / "hashes.sqlite"),
-        register=Register(state / "directories.sqlite"),
+        register=Register(register_of(state)),
         owner=_owner(backend.run_as()),
     )
+
+
+def site_directory(settings: Settings) -> Path:
+    """Return the directory below which those of the jobs are."""
+    return (settings.cfs.fs_dir or settings.state_dir / "cfs").absolute()
 
 
 def _owner(run_as: str) -> tuple[int, int] | None:

@@ -12,6 +12,11 @@ CREATE TABLE IF NOT EXISTS directories (path TEXT PRIMARY KEY, label TEXT NOT NU
 """
 
 
+def register_of(state_dir: Path) -> Path:
+    """Return the file in which the daemon of a state directory keeps its register."""
+    return state_dir / "directories.sqlite"
+
+
 @attrs.frozen
 class Kept:
     """A directory that was filled.

@@ -1,5 +1,6 @@
 """A store that is down, slow, full, or says no: each has its own words, no job is lost, and no result either."""
 
+import json
 import os
 import subprocess
 import threading
@@ -11,12 +12,14 @@ from typing import Any
 
 import attrs
 import pytest
+from click.testing import CliRunner
 from colonies import DaemonProgram
 from files import Rig, names
 
 from container_executor.cfs import CfsError, DiskError
 from container_executor.cfs.errors import StoreDeniedError, StoreUnavailableError
 from container_executor.cfs.store import Store, folder_store, open_store
+from container_executor.cli.program import program
 from container_executor.client import ProcessState
 from container_executor.settings import load
 
@@ -203,6 +206,29 @@ def test_results_that_cannot_be_stored_are_kept_and_named(
     assert rig.colony.wait(second).state is ProcessState.SUCCESS
     assert rig.colony.output(second) == ["result"]
     assert rig.revisions("/d", "result") == 1
+
+
+def test_an_operator_can_list_and_remove_what_was_stored_nowhere(
+    make_rig: MakeRig, make_daemon: Callable[..., DaemonProgram], answering: Answering
+) -> None:
+    answering.status = 403
+    rig = make_rig(store_at(answering.port))
+    daemon = _daemon(make_daemon, answering)
+    rig.colony.wait(_submit(rig, "mkdir /ce-cfs/d/sub; echo result > /ce-cfs/d/sub/result; ln -s /etc /ce-cfs/d/etc"))
+    daemon.end()
+
+    def remains(*options: str) -> Any:
+        line = ["cfs", "remains", "--json", "--state-dir", str(daemon.folder), *options]
+        return json.loads(CliRunner().invoke(program, line, prog_name="container-executor").stdout)
+
+    listed = remains()
+    removed = remains("--delete")
+
+    assert [(item["path"], item["label"], item["files"]) for item in listed] == [(f"{daemon.folder}/cfs/d", "/d", 1)]
+    assert removed == listed
+    assert remains() == []
+    assert names(daemon.folder / "cfs") == []
+    assert Path("/etc/passwd").exists()
 
 
 def test_inputs_that_cannot_be_fetched_fail_the_job_before_it_starts(
