@@ -28,7 +28,11 @@ from container_executor.models import LogChunk
 log = Logger(__name__)
 
 BATCH = 65_536
-"""Bytes of output in one entry at most."""
+"""Bytes of output in one entry at most, while the server is quick."""
+LARGEST = 2**19
+"""The same for a server that is slow: entries grow, so that a job's output waits on the engine as short as can be."""
+SLOW = 1.0
+"""Seconds that a quick server never takes for an entry."""
 BEAT = 0.5
 """Seconds between two entries of one process, unless the first is full or the job has ended."""
 QUIET_LIMIT = 5.0
@@ -83,6 +87,7 @@ class Forwarder:
     _tail: Tail | None = None
     _beyond: Forwarded | None = None
     _open_line: bool = False
+    _batch: int = BATCH
     _last_sent: float = 0.0
     _last_progress: float = 0.0
     _lost: bool = False
@@ -184,7 +189,7 @@ class Forwarder:
         place = self._beyond or self.state
         while True:
             try:
-                return await self.engine.logs(watched.handle, place.cursor, limit=BATCH)
+                return await self.engine.logs(watched.handle, place.cursor, limit=self._batch)
             except BackendError as error:
                 log.warning("no output from the engine; asking again", job=watched.handle.job_id, error=str(error))
                 await anyio.sleep(2.0)
@@ -249,7 +254,9 @@ class Forwarder:
                 entries=self.state.entries + 1,
             )
             self.save(attrs.evolve(self.state, next=after))
+            begun = now()
             await self._send(whole)
+            self._batch = min(LARGEST, 2 * self._batch) if now() - begun > SLOW else BATCH
             self.state, self._last_sent, self._open_line = after, now(), not whole.endswith("\n")
 
     async def _settle(self) -> None:

@@ -147,7 +147,7 @@ def test_a_slow_server_gets_the_whole_log_of_a_job_that_has_long_ended(
 ) -> None:
     proxy.delay = 2.4
     proxy.always("addlogmsg", Harm.LATE)
-    process_id = colony.submit("seq 1 110000", maxexectime=300)
+    process_id = colony.submit("seq 1 600000", maxexectime=300)
 
     assert colony.wait(process_id, patience=120).state is ProcessState.SUCCESS
-    assert colony.output(process_id) == [str(number) for number in range(1, 110_001)]
+    assert colony.output(process_id) == [str(number) for number in range(1, 600_001)]
