@@ -1,5 +1,6 @@
 """Reads the output of one job from the follow streams of its containers, from any place in it."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ from container_executor_kube.sources import Source
 
 FIRST_SECONDS = 0.3
 """How long a stream that was just opened may take to bring what is there already."""
+_COUNT = itertools.count()
+"""Tells the streams of readers apart: two may read one job from different places."""
 TRIES = 5
 """Reads of the output of a program that has ended after which it counts as lost."""
 
@@ -27,7 +30,9 @@ class RankReader:
         place: How far it has been passed on.
         lines: What takes its stream apart, None while none is open.
         last: The stream was opened when the program had ended, so that its end is the end.
+        clean: A stream of it has come to an end of its own: all that was written by then has been passed on.
         failures: Reads of a program that has ended that brought no log.
+        gap: What was lost, to be told with the next chunk.
         ended: Nothing more can come.
     """
 
@@ -36,7 +41,9 @@ class RankReader:
     place: Place
     lines: Lines | None = None
     last: bool = False
+    clean: bool = False
     failures: int = 0
+    gap: Gap | None = None
     ended: bool = False
 
 
@@ -99,6 +106,8 @@ class JobReader:
         """Open a rank's stream and return True; or see that it has none."""
         if not source.pod or not source.begun:
             rank.ended = source.ended
+            if source.lost and not rank.clean:
+                rank.gap = Gap(rank.rank, before=0, reason="somebody deleted its pod, and the output with it")
             return False
         rank.lines, rank.last = Lines(rank.rank, rank.place), source.ended
         query = f"container={source.container}&follow=true&timestamps=true{rank.place.since()}"
@@ -116,7 +125,8 @@ class JobReader:
 
     def _read(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
         if rank.lines is None:
-            return [], None
+            gap, rank.gap = rank.gap, None
+            return [], gap
         over = self.streams.ended(rank.key)  # looked at first: what arrives after this look is read next time
         lines, gap = rank.lines.feed(self.streams.take(rank.key, share))
         if over and self.streams.ended(rank.key):
@@ -130,14 +140,14 @@ class JobReader:
     def _close(self, rank: RankReader, lines: list[LogLine]) -> Gap | None:
         """End a stream that has ended: for good where the program had, else it is opened anew at the next call."""
         stream, taken = self.streams.get(rank.key), rank.lines
-        error = stream.error if stream is not None else ""
+        error = "closed" if stream is None else stream.error
         self.streams.close(rank.key)
         rank.lines = None
         if taken is None:
             return None
         if not error and not taken.strange:
             lines += taken.finish()
-            rank.place, rank.ended = taken.place, rank.last
+            rank.place, rank.ended, rank.clean = taken.place, rank.last, True
             return None
         rank.place = taken.place
         return self._failed(rank, len(lines), taken.strange or error)
@@ -163,7 +173,5 @@ def open_reader(
     """Return a reader of a job's output after *cursor*."""
     ranks = []
     for number, place in enumerate(parse_cursor(cursor, handle.ranks)):
-        key = f"{handle.job_id}/{number}"
-        streams.close(key)
-        ranks.append(RankReader(number, key, place))
+        ranks.append(RankReader(number, f"{handle.job_id}/{number}/{next(_COUNT)}", place))
     return JobReader(handle, streams, endpoint, path, look, on_data, ranks)

@@ -53,6 +53,8 @@ class Readers:
         with self._lock:
             reader = self._readers.get(handle.job_id)
             if reader is None or reader.cursor != cursor:
+                if reader is not None:
+                    reader.close()
                 reader = self._readers[handle.job_id] = self._open(handle, cursor)
             return reader
 

@@ -72,7 +72,9 @@ def event_wait(events: Sequence[Mapping[str, Any]]) -> Wait:
     low = words.lower()
     if "quota" in low or "per container is" in low or "per pod is" in low:
         return Wait(words, FailureClass.QUOTA)
-    return Wait(words, FailureClass.NEVER_STARTED)
+    if "pull image" in low:
+        return Wait(words, image_failure(words))
+    return start_failure(words)
 
 
 def start_failure(words: str) -> Wait:

@@ -229,6 +229,21 @@ def test_the_latest_warning_is_the_reason() -> None:
     assert (wait.words, wait.failure) == ("FailedCreate: exceeded quota: rq", FailureClass.QUOTA)
 
 
+@pytest.mark.parametrize(
+    ("words", "failure"),
+    [
+        ('Error: failed to create containerd task: exec: "sh": executable file not found', FailureClass.INVALID_SPEC),
+        (
+            'Failed to pull image "x/y:1": rpc error: code = NotFound desc = x/y:1: not found',
+            FailureClass.IMAGE_NOT_FOUND,
+        ),
+        ('MountVolume.SetUp failed for volume "s" : secret "t" not found', FailureClass.NEVER_STARTED),
+    ],
+)
+def test_an_event_proves_what_the_status_will(words: str, failure: FailureClass) -> None:
+    assert event_wait([{"reason": "Failed", "message": words, "metadata": {}}]).failure is failure
+
+
 def test_the_first_failure_is_the_one_that_is_named() -> None:
     first, second = recorded("exit_3", 1, notes=RELEASED), recorded("evicted", notes=RELEASED)
 

@@ -1,0 +1,117 @@
+"""The output of a job, from streams that break, lie, or are gone with their pod."""
+
+from collections.abc import Mapping
+
+import attrs
+import pytest
+
+pytest.importorskip("kubernetes")
+
+from container_executor_kube.reader import TRIES, JobReader, open_reader
+from container_executor_kube.sources import Source
+
+from container_executor.models import Handle, LogChunk, LogLine
+from container_executor.streams import Endpoint, Stream, Streams
+from container_executor.testing.bench import joined
+
+RUNNING = Source("pod", "rank-0", begun=True, ended=False)
+ENDED = attrs.evolve(RUNNING, ended=True)
+FIRST = b"2026-11-21T16:00:01.000000000Z one\n"
+SECOND = b"2026-11-21T16:00:01.500000000Z two\n"
+
+
+class Answers(Streams):
+    """Streams that bring what a test says, one answer each time one is opened: what it holds, and its error."""
+
+    def __init__(self, *answers: tuple[bytes, str]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.opened: list[str] = []
+
+    def open(self, key: str, endpoint: Endpoint, path: str, *, on_data: object = None) -> Stream:
+        data, error = self.answers.pop(0)
+        self.opened.append(path)
+        stream = self._streams[key] = Stream(status=200, ended=True, error=error, data=bytearray(data))
+        return stream
+
+    def take(self, key: str, limit: int) -> bytes:
+        stream = self._streams[key]
+        taken = bytes(stream.data[:limit])
+        del stream.data[:limit]
+        return taken
+
+
+def reader_of(streams: Streams, sources: list[Mapping[int, Source] | None]) -> JobReader:
+    return open_reader(
+        Handle("job", "uid"),
+        "",
+        streams=streams,
+        endpoint=lambda: Endpoint("http://nowhere"),
+        path=lambda pod: f"/{pod}",
+        look=lambda: sources.pop(0) if len(sources) > 1 else sources[0],
+        on_data=lambda: None,
+    )
+
+
+def read(reader: JobReader, calls: int = 12) -> tuple[bytes, list[str], LogChunk]:
+    """Read until the end; return the output, the reasons of gaps and the last chunk."""
+    lines: list[LogLine] = []
+    gaps: list[str] = []
+    chunk = LogChunk()
+    while not chunk.end and calls > 0:
+        chunk = reader.read(100_000)
+        calls -= 1
+        lines += chunk.lines
+        gaps += [gap.reason for gap in chunk.gaps]
+    return joined(lines), gaps, chunk
+
+
+def test_the_end_of_a_stream_is_not_the_end_of_the_program() -> None:
+    streams = Answers((FIRST, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+
+    output, gaps, last = read(reader_of(streams, [{0: RUNNING}, {0: RUNNING}, {0: ENDED}]))
+
+    assert (output, gaps, last.end) == (b"one\ntwo\n", [], True)
+    assert "sinceTime=2026-11-21T16%3A00%3A01.500000000Z" in streams.opened[-1]
+
+
+def test_a_stream_that_breaks_is_opened_anew() -> None:
+    streams = Answers((FIRST + SECOND[:35], "connection reset"), (FIRST + SECOND, ""))
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, gaps, last.end) == (b"one\ntwo\n", [], True)
+
+
+def test_words_of_the_kubelet_in_the_place_of_a_log_are_tried_again() -> None:
+    streams = Answers((b"unable to retrieve container logs for containerd://1", ""), (FIRST, ""))
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, gaps, last.end) == (b"one\n", [], True)
+
+
+def test_a_log_that_the_node_has_lost_is_a_gap_and_an_end() -> None:
+    streams = Answers(*[(b"unable to retrieve container logs", "")] * TRIES)
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, last.end) == (b"", True)
+    assert "unable to retrieve" in gaps[0]
+
+
+def test_output_that_went_with_its_pod_is_a_gap() -> None:
+    lost = Source("", "rank-0", begun=False, ended=True, lost=True)
+
+    broken = read(reader_of(Answers((FIRST, "connection reset")), [{0: RUNNING}, {0: lost}]))
+    whole = read(reader_of(Answers((FIRST, "")), [{0: RUNNING}, {0: lost}]))
+
+    assert (broken[0], len(broken[1]), broken[2].end) == (b"one\n", 1, True)
+    assert (whole[0], whole[1], whole[2].end) == (b"one\n", [], True)
+
+
+@pytest.mark.parametrize("seen", [None, {}, {0: Source("pod", "rank-0", begun=False, ended=False)}])
+def test_what_is_not_there_yet_is_no_end(seen: Mapping[int, Source] | None) -> None:
+    output, gaps, last = read(reader_of(Answers(), [seen]), calls=2)
+
+    assert (output, gaps, last.end) == (b"", [], False)
