@@ -24,6 +24,10 @@ FILLED = frozenset({"owner", "directory", "dev"})
 """Fields of a backend that the core fills; they are no settings."""
 
 
+class MissingPackageError(SettingsError):
+    """A backend's SDK is not installed; the text has the command that installs it."""
+
+
 @attrs.frozen
 class BackendSetting:
     """One setting of a backend, for people.
@@ -163,7 +167,9 @@ def _import(entry: EntryPoint) -> object:
             raise SettingsError(
                 f"{_distribution(entry)} offers backend {entry.name}, but has no {error.name}"
             ) from None
-        raise SettingsError(f"the {entry.name} backend needs the Python package {missing}: {_install(entry)}") from None
+        raise MissingPackageError(
+            f"the {entry.name} backend needs the Python package {missing}: {_install(entry)}"
+        ) from None
     except (ImportError, AttributeError) as error:
         raise SettingsError(
             f"the {entry.name} backend of {_distribution(entry)} cannot be imported: {error}"

@@ -8,7 +8,7 @@ from typing import Any
 from container_executor.client.identity import executor_name
 from container_executor.client.signing import Identity
 from container_executor.errors import SettingsError
-from container_executor.registry import check_settings
+from container_executor.registry import MissingPackageError, check_settings
 from container_executor.settings import Settings
 
 KEYS = ("server.key", "server.colony_key")
@@ -17,13 +17,25 @@ KEYS = ("server.key", "server.colony_key")
 
 def problems_of(settings: Settings) -> list[str]:
     """Return a line for each thing that is wrong, with what gave it."""
-    names = sorted({*settings.backends, *filter(None, [settings.backend])})
     checks: list[Callable[[], object]] = [
         partial(name_of, settings),
         *(partial(key_of, settings, path) for path in KEYS),
-        *(partial(backend_values, settings, name) for name in names),
+        *(partial(_backend_values, settings, name) for name in _backends(settings)),
     ]
     return [line for check in checks for line in _raised(check)]
+
+
+def _backends(settings: Settings) -> list[str]:
+    return sorted({*settings.backends, *filter(None, [settings.backend])})
+
+
+def _backend_values(settings: Settings, name: str) -> None:
+    """Check the table of a backend; one that is not chosen may lack its package, as where several machines share a file."""
+    try:
+        backend_values(settings, name)
+    except MissingPackageError:
+        if name == settings.backend:
+            raise
 
 
 def _raised(check: Callable[[], object]) -> Iterator[str]:

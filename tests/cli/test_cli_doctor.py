@@ -167,6 +167,17 @@ def test_an_engine_whose_package_is_not_installed(tmp_path: Path) -> None:
         [*PROGRAM, "doctor", "--dev", "--backend", "docker"], env=environ, capture_output=True, text=True, check=False
     )
 
+    shared = tmp_path / "shared.toml"
+    shared.write_text("[backends.docker]\npids = 7\n[backends.process]\nallow_host_execution = true\n")
+    other = subprocess.run(
+        [*PROGRAM, "doctor", "--dev", "--backend", "process", "--config", str(shared), "--state-dir", str(tmp_path)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "fault    settings" not in other.stdout
     assert done.returncode == 78
     assert "the docker backend needs the Python package docker: pip install 'container-executor[docker]'" in done.stdout
 
