@@ -65,14 +65,15 @@ def test_a_conflict_goes_as_the_policy_says(rig: Rig, policy: Policy, wins: byte
 
 
 def test_same_size_and_time_but_other_content_is_a_conflict(rig: Rig) -> None:
-    first = rig.place("first", {"f": "aaaa"})
-    rig.sync(first)
-    status = (first / "f").stat()
+    rig.sync(rig.place("first", {"f": "aaaa"}))
+    second = rig.place("second")
+    rig.sync(second)
+    status = (second / "f").stat()
 
-    (first / "f").write_text("bbbb")
-    os.utime(first / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (second / "f").write_text("bbbb")
+    os.utime(second / "f", ns=(status.st_atime_ns, status.st_mtime_ns))
 
-    assert len(rig.plan(first).conflicts) == 1
+    assert len(rig.plan(second).conflicts) == 1
 
 
 def test_nothing_is_deleted_on_either_side(rig: Rig) -> None:
