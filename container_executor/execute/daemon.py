@@ -20,6 +20,8 @@ from container_executor.execute.adopt import adopt
 from container_executor.execute.capacity import Ledger
 from container_executor.execute.claim import FORGIVEN, Claimer
 from container_executor.execute.clock import Bell, now
+from container_executor.execute.configured import bounds_of, membership_of, policy_of
+from container_executor.execute.decide import Why
 from container_executor.execute.engine import Engine
 from container_executor.execute.health import serve_health
 from container_executor.execute.journal import Journal
@@ -27,21 +29,15 @@ from container_executor.execute.leases import Leases
 from container_executor.execute.lives import Lives
 from container_executor.execute.metrics import Metrics
 from container_executor.execute.monitor import Monitor
-from container_executor.execute.outcome import Why
 from container_executor.execute.register import Membership
 from container_executor.execute.reload import reload
-from container_executor.execute.site import Policy, Site
+from container_executor.execute.site import Site
 from container_executor.execute.staging import open_staging
 from container_executor.execute.sweep import Sweeper
-from container_executor.funcspec import Limits
 from container_executor.logs import Logger
-from container_executor.models import Capacity
 from container_executor.settings import Drain, Settings
 
 log = Logger(__name__)
-
-PARALLEL = 1000
-"""Processes at once where the site sets no bound."""
 
 
 class Phase(enum.IntEnum):
@@ -293,58 +289,3 @@ def _identity(settings: Settings, name: str) -> Identity:
     if settings.server.key is not None:
         return Identity(settings.server.key.reveal())
     return ensure_key(settings.state_dir / f"{name}.key")
-
-
-def bounds_of(settings: Settings) -> tuple[int, Capacity]:
-    """Return how many processes may be live at once, and what all of them may take."""
-    executor = settings.executor
-    return executor.parallel or PARALLEL, Capacity(executor.cpu, executor.memory, executor.gpus)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """Return what the site decided about processes."""
-    limits = settings.limits
-    return Policy(
-        limits=Limits(
-            ranks=limits.ranks,
-            walltime=limits.walltime,
-            args_bytes=limits.args_bytes,
-            env_bytes=limits.env_bytes,
-            images=tuple(limits.images),
-            image_roots=tuple(limits.image_roots),
-        ),
-        launches=settings.executor.launches,
-        admission=settings.executor.admission_timeout.total_seconds(),
-        pending=settings.executor.pending_timeout.total_seconds(),
-        log_cap=settings.executor.log_cap,
-    )
-
-
-def membership_of(settings: Settings, client: Client, name: str) -> Membership:
-    """Return who we are to the server."""
-    key, hardware, software = settings.server.colony_key, settings.hardware, settings.software
-    return Membership(
-        client=client,
-        name=name,
-        type=settings.executor.type,
-        location=settings.executor.location,
-        colony_key=Identity(key.reveal()) if key else None,
-        hardware=[
-            {
-                "model": hardware.model, "nodes": hardware.nodes, "cpu": hardware.cpu, "cores": hardware.cores,
-                "mem": hardware.memory, "storage": hardware.storage, "platform": hardware.platform,
-                "architecture": hardware.architecture, "network": list(hardware.network),
-                "gpu": {
-                    "name": hardware.gpu_name, "mem": hardware.gpu_memory,
-                    "count": hardware.gpu_count, "nodecount": hardware.gpu_nodes,
-                },
-            },
-        ],
-        software=[
-            {
-                "name": software.name or "container-executor",
-                "type": software.type or settings.backend,
-                "version": software.version,
-            },
-        ],
-    )  # fmt: skip

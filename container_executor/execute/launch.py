@@ -12,9 +12,10 @@ import attrs
 
 from container_executor.errors import BackendError
 from container_executor.execute.clock import Bell, now, wall
+from container_executor.execute.decide import Act, Sight, Step, Stop, Times, Why, decide
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.monitor import Monitor, Watched
-from container_executor.execute.outcome import Act, Outcome, Sight, Step, Stop, Times, Why, conclude, decide, vanished
+from container_executor.execute.outcome import Outcome, conclude, vanished
 from container_executor.logs import Logger
 from container_executor.models import Handle, JobState, Plan
 

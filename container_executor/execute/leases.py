@@ -11,9 +11,9 @@ import attrs
 from container_executor.client import DeniedError, NotFoundError, Process, ProcessState
 from container_executor.errors import ServerError
 from container_executor.execute.clock import Bell, now
+from container_executor.execute.decide import Why
 from container_executor.execute.lifecycle import Life
 from container_executor.execute.lives import Key, Lives
-from container_executor.execute.outcome import Why
 from container_executor.logs import Logger
 
 log = Logger(__name__)

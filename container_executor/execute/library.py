@@ -12,10 +12,11 @@ import attrs
 from container_executor.backend import Backend
 from container_executor.errors import BackendError, UnavailableError
 from container_executor.execute.clock import now
+from container_executor.execute.decide import Times, Why
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.monitor import Monitor, Watched
-from container_executor.execute.outcome import Outcome, Times, Why
+from container_executor.execute.outcome import Outcome
 from container_executor.models import FailureClass, Handle, JobSpec, LogLine, Progress
 
 OnLog = Callable[[LogLine], None]

@@ -16,12 +16,13 @@ from container_executor.errors import BackendError, Problem, ServerError, SpecEr
 from container_executor.execute.capacity import Need, fits, lacking
 from container_executor.execute.clock import boot, now, wall
 from container_executor.execute.close import Closer
+from container_executor.execute.decide import Times, Why
 from container_executor.execute.engine import until_answered
 from container_executor.execute.forward import Forwarder
 from container_executor.execute.journal import Forwarded, JournalError, Record, Stage
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.lease import Lease, attempts_left
-from container_executor.execute.outcome import Outcome, Times, Why, class_of, failed, output_of, stopped_early
+from container_executor.execute.outcome import Outcome, class_of, failed, output_of, stopped_early
 from container_executor.execute.progress import Reporter
 from container_executor.execute.site import Site
 from container_executor.execute.staging import StagingError

@@ -7,11 +7,11 @@ import attrs
 
 from container_executor.client import Process
 from container_executor.execute.clock import Bell, now
+from container_executor.execute.decide import Why
 from container_executor.execute.journal import JournalError, Record, Stage
 from container_executor.execute.launch import Interrupt
 from container_executor.execute.lease import Lease, started_at
 from container_executor.execute.lifecycle import Life
-from container_executor.execute.outcome import Why
 from container_executor.execute.site import Site
 from container_executor.execute.who import about, who_ran_what
 from container_executor.logs import Logger

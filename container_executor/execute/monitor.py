@@ -13,8 +13,8 @@ import attrs
 
 from container_executor.errors import BackendError
 from container_executor.execute.clock import Bell, now, wall
+from container_executor.execute.decide import Sight
 from container_executor.execute.engine import Engine
-from container_executor.execute.outcome import Sight
 from container_executor.logs import Logger
 from container_executor.models import Handle, JobState, JobStatus
 

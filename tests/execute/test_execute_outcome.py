@@ -5,17 +5,8 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 
-from container_executor.execute.outcome import (
-    Act,
-    Outcome,
-    Sight,
-    Stop,
-    Times,
-    Why,
-    conclude,
-    decide,
-    output_of,
-)
+from container_executor.execute.decide import Act, Sight, Stop, Times, Why, decide
+from container_executor.execute.outcome import Outcome, conclude, output_of
 from container_executor.models import OUTPUT_LIMIT, FailureClass, JobState, JobStatus, RankStatus, job_state
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

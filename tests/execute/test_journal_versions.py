@@ -15,6 +15,7 @@ import pytest
 from colonies import Colony, DaemonProgram, wait_for
 
 from container_executor.client import ProcessState
+from container_executor.execute.decide import Why
 from container_executor.execute.journal import (
     SCHEMA_VERSION,
     Forwarded,
@@ -24,7 +25,7 @@ from container_executor.execute.journal import (
     Stage,
     check_journal,
 )
-from container_executor.execute.outcome import Outcome, Why
+from container_executor.execute.outcome import Outcome
 from container_executor.models import FailureClass, Handle, JobSpec, Mark, Mount
 
 JOURNALS = Path(__file__).parent / "journals"
