@@ -15,7 +15,8 @@ from typing import NoReturn
 from . import layout, limits
 from .layout import Order
 from .limits import Cage
-from .supervise import Supervisor, set_aside
+from .records import set_aside
+from .supervise import Supervisor
 
 _PATH_BYTES = 65_536
 

@@ -1,19 +1,19 @@
 """The life of one job, as its supervisor sees it."""
 
 import contextlib
-import errno
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from resource import struct_rusage
 from typing import NamedTuple
 
-from . import layout, linux, rank, tree
+from . import layout, linux, rank, records, tree
 from .bell import Bell
 from .layout import End, Order, now
 from .limits import Cage
 from .output import Output
+from .records import written
 
 _WATCHED = (signal.SIGCHLD, signal.SIGUSR1, signal.SIGTERM)
 _IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE)
@@ -23,11 +23,6 @@ _LOOK_AGAIN = 30.0
 
 _SOON = 0.05
 """Seconds between two attempts at what should succeed at once: ending leftovers, writing a record."""
-
-_RECORD = 4096
-"""Bytes set aside for each exit record before the job starts, so that a full disk cannot lose one."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 _DISK_FULL = "the disk that holds the job's directory is full"
 
@@ -125,7 +120,7 @@ class Supervisor:
 
     def _announce(self) -> bool:
         self._started, self._began = time.time(), now()
-        return _written(lambda: layout.write_new(layout.RUNNING, {"started": self._started}))
+        return written(lambda: layout.write_new(layout.RUNNING, {"started": self._started}))
 
     def _abandon(self, starts: list[rank.Start], trouble: str) -> None:
         for start in starts:
@@ -247,7 +242,7 @@ class Supervisor:
             if output.lost and not end.cause:
                 end = end._replace(cause="disk_full", reason=_DISK_FULL)
                 self._ended[number] = self._ended[number]._replace(end=end)
-        if _written(lambda: _write_end(number, end)):
+        if written(lambda: records.write_end(number, end)):
             self._cages[number].close()
             del self._ended[number]
 
@@ -259,53 +254,10 @@ class Supervisor:
         return [pid for pid in orphans if _belongs(pid, session, number)]
 
 
-def _write_end(number: int, end: End) -> None:
-    name = layout.end_name(number)
-    _overwrite(f"{name}.new", layout.dump_end(end))
-    os.rename(f"{name}.new", name)
-    os.utime(".")  # the daemon watches the attributes of the job's directory
-
-
-def _written(write: Callable[[], None]) -> bool:
-    """Write, or say that the disk is full; where somebody deleted the job's directory, nobody will read it."""
-    try:
-        write()
-    except FileNotFoundError:
-        return True
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        return False
-    return True
-
-
 def _belongs(pid: int, session: int, number: int) -> bool:
     if tree.session(pid) == session:
         return True
     return tree.variables(pid).get(b"RANK") == str(number).encode()
-
-
-def set_aside(ranks: int) -> None:
-    """Reserve the space of the exit records.
-
-    Raises:
-        OSError: The disk is full.
-    """
-    for number in range(ranks):
-        record = os.open(f"{layout.end_name(number)}.new", os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.posix_fallocate(record, 0, _RECORD)
-        finally:
-            os.close(record)
-
-
-def _overwrite(path: str, text: bytes) -> None:
-    record = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        os.pwrite(record, text, 0)
-        os.ftruncate(record, len(text))
-    finally:
-        os.close(record)
 
 
 @contextlib.contextmanager
