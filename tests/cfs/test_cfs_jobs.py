@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from colonies import Colony, DaemonProgram
+from colonies import Colony, DaemonProgram, wait_for
 from files import Rig, names
 
 from container_executor.client import ProcessState
@@ -168,6 +168,25 @@ def test_two_jobs_share_a_directory_and_the_last_one_empties_it(site: DaemonProg
     assert rig.content("/s", "second") == b"second\n"
     assert rig.colony.output(second) == ["x"]
     assert names(here(site)) == []
+
+
+def test_what_one_job_is_writing_is_not_replaced_when_another_comes_to_its_directory(
+    site: DaemonProgram, rig: Rig
+) -> None:
+    rig.sync(rig.place("in", {"x": "stored\n"}), "/s")
+    spec = fs(directory("/s", "/s"))
+
+    first = rig.colony.submit(
+        "echo mine > /ce-cfs/s/x; echo begun; until [ -e /ce-cfs/s/go ]; do sleep 0.05; done; cat /ce-cfs/s/x", fs=spec
+    )
+    wait_for(lambda: "begun" in rig.colony.output(first), "the first job at work")
+    second = rig.colony.submit("touch /ce-cfs/s/go", fs=spec)
+    log = ended(rig.colony, second)
+    ended(rig.colony, first)
+
+    assert "'x' (another process uses the directory)" in log
+    assert rig.colony.output(first) == ["begun", "mine"]
+    assert rig.content("/s", "x") == b"mine\n"
 
 
 def test_a_job_whose_directory_another_fills_from_elsewhere_waits_for_it(site: DaemonProgram, rig: Rig) -> None:
