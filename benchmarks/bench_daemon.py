@@ -67,7 +67,7 @@ def end_rows() -> list[Row]:
         close_delays(colony)
         delays = close_delays(colony)
     p95 = delays[int(0.95 * len(delays))]
-    name = "P4: end of a program to accepted close"
+    name = "end of a program to accepted close"
     return [
         {
             "name": f"{name}, median of {ENDS}",
@@ -88,7 +88,7 @@ def short_rows() -> list[Row]:
         used, took = processor(daemon) - before, time.monotonic() - began
     return [
         {
-            "name": f"P5: processor time per job, {SHORT} short jobs",
+            "name": f"processor time per job, {SHORT} short jobs",
             "value": round(1000 * used / SHORT, 1),
             "unit": "ms",
             "target": "<= 25",
@@ -129,14 +129,14 @@ def _idle_rows(daemon: DaemonProgram, count: int, limit: int) -> list[Row]:
     memory, threads = daemon.weight()
     return [
         {
-            "name": f"P5: memory with {count} live jobs",
+            "name": f"memory with {count} live jobs",
             "value": round(memory / 2**20),
             "unit": "MB",
             "target": f"<= {limit}",
         },
-        {"name": f"P5: threads with {count} live jobs", "value": threads, "unit": "", "target": "<= 20"},
+        {"name": f"threads with {count} live jobs", "value": threads, "unit": "", "target": "<= 20"},
         {
-            "name": f"P5: idle processor with {count} live jobs",
+            "name": f"idle processor with {count} live jobs",
             "value": round(used, 2),
             "unit": "% of a core",
             "target": "<= 3" if count == LIVE[-1] else "-",

@@ -133,13 +133,13 @@ def run() -> list[Row]:
             program.join()
     return [
         {
-            "name": "P9: submit + assign + close, 8 clients",
+            "name": "submit + assign + close, 8 clients",
             "value": round(cycles),
             "unit": "1/s",
             "target": f">= {5 * REAL_CYCLES}",
         },
         {
-            "name": "P9: addlog of 100 bytes, 8 clients",
+            "name": "addlog of 100 bytes, 8 clients",
             "value": round(logs),
             "unit": "1/s",
             "target": f">= {3 * REAL_LOGS}",

@@ -17,10 +17,10 @@ from typing import Any
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = {
-    "daemon": "The daemon, with programs on this host (P4, P5)",
-    "server": "The embedded server, each call on the disk before its answer (P9)",
-    "start": "Starting the program (P10)",
-    "funcspec": "Function specs (P11)",
+    "daemon": "The daemon, with programs on this host",
+    "server": "The embedded server, each call on the disk before its answer",
+    "start": "Starting the program",
+    "funcspec": "Function specs",
 }
 HEAD = """# Speed
 
