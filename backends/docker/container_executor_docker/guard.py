@@ -33,6 +33,8 @@ END_BOOT = f"{LABEL}.end-boot"
 
 LOOK = 1.0
 IDLE_LOOKS = 5
+GIVE_UP = 86_400.0
+"""Seconds that an engine may be away before its guard leaves; the next submit starts another."""
 AWAY = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
 
 Signals = dict[str, str]
@@ -100,13 +102,19 @@ def _try_lock(file: Any) -> bool:
     return True
 
 
-def guard(api: Any, owner: str) -> None:
-    """End overdue containers until none of *owner* has an end ahead for a while."""
-    idle, sent = 0, Signals()
-    while idle < IDLE_LOOKS:
+def guard(api: Any, owner: str) -> bool:
+    """End overdue containers until none of *owner* has an end ahead for a while.
+
+    Returns:
+        False where the engine has been away for so long that nobody waits for it any more.
+    """
+    idle, sent, answered = 0, Signals(), time.monotonic()
+    while idle < IDLE_LOOKS and time.monotonic() < answered + GIVE_UP:
         waiting = look(api, owner, sent)
+        answered = answered if waiting is None else time.monotonic()
         idle = idle + 1 if waiting == [] else 0
         time.sleep(max(0.05, min([LOOK, *(waiting or ())])))
+    return idle >= IDLE_LOOKS
 
 
 def look(api: Any, owner: str, sent: Signals) -> list[float] | None:
@@ -163,8 +171,8 @@ def main(engine: str, owner: str, lock: str) -> None:
         with Path(lock).open("w") as file:
             if not _try_lock(file):
                 return
-            guard(api, owner)
-        if look(api, owner, Signals()) == []:
+            present = guard(api, owner)
+        if not present or look(api, owner, Signals()) == []:
             return
 
 

@@ -1,7 +1,10 @@
 """Backends on the real engine that close what they opened, jobs for them, and a small registry that can misbehave."""
 
+import contextlib
 import gc
+import os
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -14,7 +17,7 @@ pytest.importorskip("docker")
 
 import docker
 from container_executor_docker import DockerBackend
-from docker_support import OWNERS, MakeBackend, MakeJob, Registry, Spare
+from docker_support import OWNERS, MakeBackend, MakeJob, Registry, Spare, guards
 
 from container_executor.models import JobSpec, Mark
 from container_executor.testing import require_engine
@@ -56,6 +59,9 @@ def make_backend(tmp_path: Path, owner: str, engine: Mapping[str, str]) -> Itera
     for backend in made:
         OWNERS.add(backend.owner)
         backend.close()
+        for pid in guards(backend.owner):  # one whose engine is gone for good would wait for it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from container_executor_docker import DockerBackend
 from container_executor_docker.guard import end_labels, time_left
-from docker_support import MakeBackend, MakeJob, Spare
+from docker_support import MakeBackend, MakeJob, Spare, guards
 from relay import make_certificates, relay
 
 from container_executor.errors import UnavailableError, UnsupportedError
@@ -129,19 +129,6 @@ def test_a_power_cut_is_no_success(make_backend: MakeBackend, make_job: MakeJob,
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------
-
-
-def guards(owner: str) -> list[int]:
-    """Return the pids of the guards of *owner*."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if owner.encode() in words and any(word.endswith(b"/guard.py") for word in words) and b"-c" not in words:
-            found.append(int(place.name))
-    return found
 
 
 def test_one_guard_serves_all_jobs_and_leaves_after_the_last(
