@@ -42,7 +42,7 @@ async def _ask(settings: Settings) -> list[Finding]:
             version = await client.version()
         except ServerError as error:
             return [fault(SERVER, str(error), _server_fix(error, settings))]
-        said = ok(SERVER, f"{server.url}, version {version.get('buildversion') or 'unknown'}")
+        said = ok(SERVER, f"{server.url} answers {version.get('buildversion') or ''}".strip())
         return [said, _clock(client.server_now()), *await _membership(settings, client, key)]
 
 

@@ -122,18 +122,32 @@ def test_a_machine_without_slurm(tmp_path: Path) -> None:
 
 
 @pytest.mark.engine("slurm")
-def test_a_slurm_without_that_partition_and_without_apptainer(tmp_path: Path) -> None:
+def test_a_slurm_without_that_partition_apptainer_accounting_or_a_place_for_images(tmp_path: Path) -> None:
     lines = require_engine("slurm")
-    options = (f"backends.slurm.commands={lines['CE_SLURM_BIN']}", f"backends.slurm.shared={lines['CE_SLURM_DIR']}")
-    well = look("slurm", tmp_path, *options)
-    broken = look(
-        "slurm", tmp_path, *options, "backends.slurm.partition=nope", "backends.slurm.apptainer=/no/apptainer"
-    )
+    (tmp_path / "way").write_text("")
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    for program in Path(lines["CE_SLURM_BIN"]).iterdir():
+        if program.name != "sacct":
+            (commands / program.name).write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+            (commands / program.name).chmod(0o755)
+    shared = f"backends.slurm.shared={lines['CE_SLURM_DIR']}"
+    well = look("slurm", tmp_path, f"backends.slurm.commands={lines['CE_SLURM_BIN']}", shared)
+    wrong = ("partition=nope", "apptainer=/no/apptainer", f"image_cache={tmp_path / 'way'}", f"commands={commands}")
+    broken = look("slurm", tmp_path, shared, *(f"backends.slurm.{each}" for each in wrong))
 
     assert [level for level, _, _ in well] == ["ok"]
-    assert [why for _, why, _ in broken] == ["there is no partition nope", "/no/apptainer does not run on this machine"]
-    assert "one that sinfo lists" in broken[0][2]
-    assert "backends.slurm.apptainer" in broken[1][2]
+    assert [why for _, why, _ in broken] == [
+        f"{tmp_path / 'way'} cannot be written",
+        "there is no partition nope",
+        "the accounting does not answer",
+        "/no/apptainer does not run on this machine",
+    ]
+    fixes = [fix for _, _, fix in broken]
+    assert "backends.slurm.image_cache" in fixes[0]
+    assert "one that sinfo lists" in fixes[1]
+    assert "start slurmdbd" in fixes[2]
+    assert "backends.slurm.apptainer" in fixes[3]
 
 
 # --- the store of files -----------------------------------------------------------------------------------------------

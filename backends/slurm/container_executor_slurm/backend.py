@@ -139,6 +139,7 @@ class SlurmBackend(Backend):
         return probe.probe(
             self._slurm(),
             root=self._jobs().root,
+            cache=self._image_folder(),
             partition=self.partition,
             apptainer=self.apptainer,
             accounting=self.accounting,

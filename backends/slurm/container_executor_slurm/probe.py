@@ -9,13 +9,13 @@ from container_executor.models import Fault, Health
 from container_executor_slurm.commands import Commands
 
 
-def probe(commands: Commands, *, root: Path, partition: str, apptainer: str, accounting: bool) -> Health:
+def probe(commands: Commands, *, root: Path, cache: Path, partition: str, apptainer: str, accounting: bool) -> Health:
     """Return the health of the site. Raises nothing."""
     version = ""
     try:
         version = commands.run(["sinfo", "--version"]).stdout.strip()
         reached = commands.run(["squeue", "--noheader", "--me", "--states=running"])
-        faults = [*_faults(commands, root, partition, apptainer, accounting=accounting)]
+        faults = [*_directories(root, cache), *_faults(commands, partition, apptainer, accounting=accounting)]
     except BackendError as error:
         fix = "see that sinfo and squeue run here, that slurm.conf is right and that slurmctld and munge are up"
         return Health(reachable=False, version=version, faults=(Fault(str(error), fix),))
@@ -24,11 +24,14 @@ def probe(commands: Commands, *, root: Path, partition: str, apptainer: str, acc
     return Health(reachable=reached.exit_code == 0, version=version, faults=tuple(faults))
 
 
-def _faults(commands: Commands, root: Path, partition: str, apptainer: str, *, accounting: bool) -> Iterator[Fault]:
-    if not _writable(root):
-        yield Fault(
-            f"{root} cannot be written", "set backends.slurm.shared to a directory that this user and all nodes share"
-        )
+def _directories(root: Path, cache: Path) -> Iterator[Fault]:
+    for place, setting in ((root, "shared"), (cache, "image_cache")):
+        if not _writable(place):
+            fix = f"set backends.slurm.{setting} to a directory that this user and all nodes share"
+            yield Fault(f"{place} cannot be written", fix)
+
+
+def _faults(commands: Commands, partition: str, apptainer: str, *, accounting: bool) -> Iterator[Fault]:
     if partition and not commands.run(["sinfo", "--noheader", f"--partition={partition}"]).stdout.strip():
         yield Fault(f"there is no partition {partition}", "set backends.slurm.partition to one that sinfo lists")
     if accounting and not _runs(commands, ["sacct", "-X", "--noheader", "--parsable2", "--format=JobID"]):
