@@ -1,11 +1,13 @@
 """Backends on the real engine that close what they opened, jobs for them, and a small registry that can misbehave."""
 
 import contextlib
+import fcntl
 import gc
 import os
 import secrets
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -101,10 +103,12 @@ def spare(engine: Mapping[str, str]) -> Iterator[Spare]:
         done = subprocess.run([program, word], check=True, capture_output=True, text=True, timeout=90)
         return done.stdout.strip()
 
-    call("down")
-    yield call
-    gc.collect()
-    call("down")
+    with (Path(tempfile.gettempdir()) / "container-executor-docker-spare.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # there is one on a machine, whoever else runs these tests
+        call("down")
+        yield call
+        gc.collect()
+        call("down")
 
 
 @pytest.fixture
