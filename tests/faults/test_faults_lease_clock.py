@@ -18,14 +18,14 @@ def test_jobs_do_not_notice_that_the_daemon_s_clock_is_set(
     colony: Colony, daemon: DaemonProgram, tmp_path: Path, jump: int
 ) -> None:
     clock, begun, go = tmp_path / "clock", tmp_path / "begun", tmp_path / "go"
-    clock.write_text("0")
+    _set(clock, 0)
     daemon.start(CE_CLOCK=str(clock))
     gated = f"until [ -e {go} ]; do sleep 0.1; done"
     good = colony.submit(f"touch {begun}; {gated}; echo done")
     bad = colony.submit(f"{gated}; exit 9")
     wait_for(begun.exists, "its start")
 
-    clock.write_text(str(jump))
+    _set(clock, jump)
     long = colony.submit("sleep 60", maxexectime=5)
     short = colony.submit("sleep 60", conditions={"walltime": 1})
     assert colony.wait(long).state is ProcessState.FAILED
@@ -39,12 +39,11 @@ def test_jobs_do_not_notice_that_the_daemon_s_clock_is_set(
     assert '"walltime"' in colony.outcome(short)["outcome"]
 
 
-@pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 def test_a_clock_that_was_set_while_the_daemon_was_down_ends_no_job(
-    colony: Colony, daemon: DaemonProgram, tmp_path: Path, jump: int
+    colony: Colony, daemon: DaemonProgram, tmp_path: Path
 ) -> None:
     clock, begun, go = tmp_path / "clock", tmp_path / "begun", tmp_path / "go"
-    clock.write_text("0")
+    _set(clock, 0)
     daemon.start(CE_CLOCK=str(clock))
     process_id = colony.submit(
         f"touch {begun}; until [ -e {go} ]; do sleep 0.1; done; echo done", conditions={"walltime": 100}
@@ -52,7 +51,7 @@ def test_a_clock_that_was_set_while_the_daemon_was_down_ends_no_job(
     wait_for(begun.exists, "its start")
 
     daemon.kill()
-    clock.write_text(str(jump))
+    _set(clock, HOUR)
     daemon.start(CE_CLOCK=str(clock))
     other = colony.submit("true")
     assert colony.wait(other).state is ProcessState.SUCCESS
@@ -75,3 +74,10 @@ def test_a_server_whose_date_is_wrong_makes_no_lease_longer_or_shorter(
     assert colony.wait(good).state is ProcessState.SUCCESS
     ended = colony.wait(long)
     assert "lease_expired" in ended.errors[0]
+
+
+def _set(clock: Path, seconds: float) -> None:
+    """Set the clock that the daemon reads, at once."""
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(str(seconds))
+    fresh.replace(clock)

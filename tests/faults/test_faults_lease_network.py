@@ -32,7 +32,7 @@ def test_a_process_ends_once_whatever_becomes_of_the_calls_about_it(
 ) -> None:
     ran = tmp_path / "ran"
     for message in ABOUT_IT:
-        proxy.harm(message, *[harm] * (3 if harm is Harm.LOSE_CALL else 1))
+        proxy.harm(message, *[harm] * (2 if harm is Harm.LOSE_CALL else 1))
     process_id = colony.submit(f"echo once >> {ran}; {COUNTS}; exit 7")
     daemon = make_daemon(port=proxy.port)
     daemon.start()
