@@ -16,6 +16,8 @@ FIRST_SECONDS = 0.3
 """How long a stream that was just opened may take to bring what is there already."""
 _COUNT = itertools.count()
 """Tells the streams of readers apart: two may read one job from different places."""
+SETTLE = 0.5
+"""Seconds after news of a program that has ended before it is read once more."""
 TRIES = 5
 """Reads of the output of a program that has ended after which it counts as lost."""
 
@@ -29,7 +31,9 @@ class RankReader:
         key: Its stream's.
         place: How far it has been passed on.
         lines: What takes its stream apart, None while none is open.
-        last: The stream was opened when the program had ended, so that its end is the end.
+        start: How far that was when the stream was opened.
+        last: The stream was opened when the program had ended: one that brings nothing new is the end.
+        news: When such a stream brought something last, on the monotonic clock.
         clean: A stream of it has come to an end of its own: all that was written by then has been passed on.
         failures: Reads of a program that has ended that brought no log.
         gap: What was lost, to be told with the next chunk.
@@ -40,7 +44,9 @@ class RankReader:
     key: str
     place: Place
     lines: Lines | None = None
+    start: Place = attrs.field(factory=Place)
     last: bool = False
+    news: float = 0.0
     clean: bool = False
     failures: int = 0
     gap: Gap | None = None
@@ -109,7 +115,8 @@ class JobReader:
             if source.lost and not rank.clean:
                 rank.gap = Gap(rank.rank, before=0, reason="somebody deleted its pod, and the output with it")
             return False
-        rank.lines, rank.last = Lines(rank.rank, rank.place), source.ended
+        time.sleep(max(0.0, min(SETTLE, rank.news + SETTLE - time.monotonic())))
+        rank.lines, rank.start, rank.last = Lines(rank.rank, rank.place), rank.place, source.ended
         query = f"container={source.container}&follow=true&timestamps=true{rank.place.since()}"
         self.streams.open(rank.key, self.endpoint(), f"{self.path(source.pod)}?{query}", on_data=self.on_data)
         return True
@@ -147,10 +154,18 @@ class JobReader:
             return None
         if not error and not taken.strange:
             lines += taken.finish()
-            rank.place, rank.ended, rank.clean = taken.place, rank.last, True
+            self._ended_cleanly(rank, taken.place)
             return None
         rank.place = taken.place
         return self._failed(rank, len(lines), taken.strange or error)
+
+    def _ended_cleanly(self, rank: RankReader, place: Place) -> None:
+        """Note the end of a stream. The apiserver ends one cleanly when the node breaks off, too: only silence is the end."""
+        rank.clean, rank.place = True, place
+        if rank.last and place == rank.start:
+            rank.ended = True
+        elif rank.last:
+            rank.news = time.monotonic()
 
     def _failed(self, rank: RankReader, before: int, words: str) -> Gap | None:
         rank.failures += rank.last

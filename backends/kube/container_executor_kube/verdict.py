@@ -112,8 +112,9 @@ def _rank(sight: Sight, rank: int) -> RankStatus:
     index, local = divmod(rank, sight.per_pod)
     pod = sight.pod(index)
     if pod is None:
-        return sight.remembered.get(rank) or _without_pod(sight, rank, index)
-    status = rank_status(pod, local, rank, gang=sight.gang)
+        status = sight.remembered.get(rank) or _without_pod(sight, rank, index)
+    else:
+        status = rank_status(pod, local, rank, gang=sight.gang)
     return _cancelled(status) if sight.cancelled else status
 
 

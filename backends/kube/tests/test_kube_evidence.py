@@ -274,3 +274,12 @@ def test_a_job_that_is_being_cancelled_asks_for_no_release(job: Pod) -> None:
     job["metadata"]["annotations"][names.CANCELLED] = "2026-11-21T16:00:00+00:00"
 
     assert job_status(Sight(job, [recorded("running"), recorded("running", 1)])).state is PENDING
+
+
+def test_a_rank_that_was_cancelled_while_held_is_cancelled_also_when_its_pod_is_gone() -> None:
+    job = job_of(2)
+    job["spec"]["suspend"] = True
+    job["metadata"]["annotations"][names.CANCELLED] = "2026-11-21T16:00:00+00:00"
+    never = RankStatus(1, FAILED, failure=FailureClass.NEVER_STARTED, reason="it ended before its program was started")
+
+    assert job_status(Sight(job, [], remembered={1: never})).state is JobState.CANCELLED

@@ -67,7 +67,7 @@ def read(reader: JobReader, calls: int = 12) -> tuple[bytes, list[str], LogChunk
 
 
 def test_the_end_of_a_stream_is_not_the_end_of_the_program() -> None:
-    streams = Answers((FIRST, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+    streams = Answers((FIRST, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
 
     output, gaps, last = read(reader_of(streams, [{0: RUNNING}, {0: RUNNING}, {0: ENDED}]))
 
@@ -75,8 +75,16 @@ def test_the_end_of_a_stream_is_not_the_end_of_the_program() -> None:
     assert "sinceTime=2026-11-21T16%3A00%3A01.500000000Z" in streams.opened[-1]
 
 
+def test_a_stream_that_ends_too_early_after_the_program_is_read_on() -> None:
+    streams = Answers((FIRST + SECOND[:33], ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, gaps, last.end) == (b"one\ntwo\n", [], True)
+
+
 def test_a_stream_that_breaks_is_opened_anew() -> None:
-    streams = Answers((FIRST + SECOND[:35], "connection reset"), (FIRST + SECOND, ""))
+    streams = Answers((FIRST + SECOND[:35], "connection reset"), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
 
     output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
 
@@ -84,7 +92,7 @@ def test_a_stream_that_breaks_is_opened_anew() -> None:
 
 
 def test_words_of_the_kubelet_in_the_place_of_a_log_are_tried_again() -> None:
-    streams = Answers((b"unable to retrieve container logs for containerd://1", ""), (FIRST, ""))
+    streams = Answers((b"unable to retrieve container logs for containerd://1", ""), (FIRST, ""), (FIRST, ""))
 
     output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
 
