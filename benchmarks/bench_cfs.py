@@ -80,10 +80,9 @@ class Run:
 
 def run(command: list[str], environ: Mapping[str, str]) -> Run:
     """Run a program to its end, which must be a success."""
+    known = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}  # rclone cannot use it
     started = time.monotonic()
-    program = subprocess.Popen(
-        command, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    program = subprocess.Popen(command, env={**known, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     _, words = program.stderr, program.stderr.read() if program.stderr else b""
     _, status, usage = os.wait4(program.pid, 0)
     program.returncode = os.waitstatus_to_exitcode(status)
@@ -98,15 +97,17 @@ def colony(folder: Path) -> Iterator[dict[str, str]]:
     command = [sys.executable, "-c", SERVE, str(folder / "records.sqlite"), owner.id, user.id]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
         port = program.stdout.readline().strip() if program.stdout else ""
-        yield {
-            "COLONIES_SERVER_HOST": "127.0.0.1",
-            "COLONIES_SERVER_PORT": port,
-            "COLONIES_TLS": "false",
-            "COLONIES_COLONY_NAME": "dev",
-            "COLONIES_PRVKEY": user.key,
-            "XDG_CACHE_HOME": str(folder / "cache"),
-        }
-        program.send_signal(signal.SIGTERM)
+        try:
+            yield {
+                "COLONIES_SERVER_HOST": "127.0.0.1",
+                "COLONIES_SERVER_PORT": port,
+                "COLONIES_TLS": "false",
+                "COLONIES_COLONY_NAME": "dev",
+                "COLONIES_PRVKEY": user.key,
+                "XDG_CACHE_HOME": str(folder / "cache"),
+            }
+        finally:
+            program.send_signal(signal.SIGTERM)
 
 
 @contextmanager
