@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from pathlib import Path
 from typing import Any, TypeVar
 
+import anyio
 import attrs
 import click
 import platformdirs
 
 from container_executor.cfs import Hashes, Syncer
 from container_executor.cli.connection import connect
-from container_executor.cli.serving import run_async
 from container_executor.cli.site import with_settings
 from container_executor.client import Client
 from container_executor.settings import Settings
@@ -40,7 +40,12 @@ def on_site(settings: Settings, work: Callable[[Syncer], Awaitable[T]], *, dev: 
             found.append(await work(syncer))
         return 0
 
-    run_async(run)
+    if dev:
+        from container_executor.cli.serving import run_async  # noqa: PLC0415 - it brings the daemon along
+
+        run_async(run)
+    else:
+        anyio.run(run)
     return found[0]
 
 

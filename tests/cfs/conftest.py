@@ -37,8 +37,10 @@ def colony(tmp_path: Path, portal: BlockingPortal) -> Iterator[Colony]:
 @pytest.fixture(scope="session")
 def bucket() -> Iterator[str]:
     name = f"ce-cfs-{uuid4().hex[:12]}"
+    store = open_store(s3_settings(name))
+    store.check()
     yield name
-    inner = open_store(s3_settings(name))._inner
+    inner = store._inner
     keys = [item["path"] for batch in obstore.list(inner) for item in batch]
     if keys:
         obstore.delete(inner, keys)
