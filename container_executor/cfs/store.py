@@ -131,14 +131,6 @@ class Store:
                     if item["path"].startswith(self.prefix):
                         yield item["path"], int(item["size"]), item["last_modified"].timestamp()
 
-    def check(self) -> None:
-        """Do nothing if the store answers and lets us in; make its bucket where that is missing."""
-        try:
-            self.size(self.prefix.ljust(64, "0"))
-        except ObjectMissingError as error:
-            if "NoSuchBucket" in str(error):
-                self._make_bucket()
-
     def _making_bucket(self, call: Any) -> Any:
         with self._told():
             try:

@@ -38,7 +38,7 @@ def colony(tmp_path: Path, portal: BlockingPortal) -> Iterator[Colony]:
 def bucket() -> Iterator[str]:
     name = f"ce-cfs-{uuid4().hex[:12]}"
     store = open_store(s3_settings(name))
-    store.check()
+    store.put(store.new_key(), b"makes the bucket")
     yield name
     inner = store._inner
     keys = [item["path"] for batch in obstore.list(inner) for item in batch]
