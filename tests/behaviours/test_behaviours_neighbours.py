@@ -15,7 +15,7 @@ def test_good_jobs_end_well_among_bad_ones(colony: Colony, daemon: DaemonProgram
     bad = {
         "raises": colony.submit("true", image="raises"),
         "function": _submit(colony, funcname="no-such-function"),
-        "key": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "comand": "x"}),
+        "key": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "cmdd": "x"}),
         "cpu": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "args": [{"a": 1}]}),
         "program": colony.submit("/no/such/program"),
         "output": colony.submit("head -c 100000 /dev/zero | tr '\\0' x > $COLONIES_OUTPUT"),
