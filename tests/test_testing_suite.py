@@ -1,7 +1,9 @@
 """The conformance suite finds what is wrong: each of its cases fails on a backend that is broken in that way, and passes before."""
 
+import contextlib
 import inspect
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -65,7 +67,17 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str], s
         for part in threads.map(run, shares, reports):
             for key, how in part.items():
                 found.setdefault(key, set()).update(how)
+    end_leftovers(place)
     return found
+
+
+def end_leftovers(place: Path) -> None:
+    """End what broken backends have left running: programs that name *place*, or are there."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            known = process.joinpath("cmdline").read_bytes() + os.fsencode(process.joinpath("cwd").readlink())
+            if os.fsencode(place) in known:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def test_every_case_has_a_backend_that_it_catches() -> None:

@@ -14,7 +14,7 @@ from container_executor_docker.launch import Launcher
 from docker_support import MakeBackend, MakeJob, Spare
 
 from container_executor.errors import BackendError, UnavailableError
-from container_executor.execute import outcome as verdicts
+from container_executor.execute import decide
 from container_executor.execute.library import run_job
 from container_executor.execute.outcome import Outcome, class_of, conclude
 from container_executor.models import FailureClass, Handle, JobSpec, JobState, JobStatus, LogChunk, Mount
@@ -211,8 +211,8 @@ def test_a_job_starts_with_all_its_ranks_or_none(
 def test_a_container_that_somebody_removed_has_vanished(
     api: Any, backend: DockerBackend, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdicts, "VANISHED_SPAN", 1.0)
-    monkeypatch.setattr(verdicts, "VANISHED_NOT_BEFORE", 1.0)
+    monkeypatch.setattr(decide, "VANISHED_SPAN", 1.0)
+    monkeypatch.setattr(decide, "VANISHED_NOT_BEFORE", 1.0)
     job = make_job("sleep 60")
     removing = threading.Thread(target=_remove_once_running, args=(api, job.job_id))
     removing.start()

@@ -73,8 +73,8 @@ class AdoptCases(Cases):
 
     def test_jobs_go_on_when_the_backend_is_closed(self, bench: Bench, fresh: Fresh) -> None:
         submitter = fresh()
-        job = bench.job("sleep 1; echo done")
-        handle = bench.on(submitter).submit(job)
+        handle = bench.on(submitter).submit(bench.job("sleep 3; echo done"))
+        bench.on(submitter).running(handle)
 
         submitter.close()
         submitter.close()
