@@ -142,10 +142,26 @@ def test_gc_removes_what_a_lost_journal_left_and_nothing_of_others(tmp_path: Pat
     assert [found.handle.job_id for found in backend_of(state, "ff" * 8).list_jobs()] == [foreign]
 
 
-def leftover(state: Path, owner: str) -> str:
+def test_two_gc_at_once_remove_each_leftover_once(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    arguments = [*PROGRAM, "gc", "--backend", "process", "--state-dir", str(state), "--json"]
+    subprocess.run(arguments, env=CLEAN, check=True, capture_output=True)
+    owner = (state / "owner").read_text().strip()
+    ours = {leftover(state, owner, process=f"{number:064x}"[::-1]) for number in range(1, 6)}
+
+    both = [subprocess.Popen(arguments, env=CLEAN, text=True, stdout=-1, stderr=-1) for _ in range(2)]
+    ends = [(*one.communicate(timeout=60), one.returncode) for one in both]
+
+    removed = [job["job_id"] for printed, _, code in ends if code == 0 for job in json.loads(printed)]
+    assert sorted(removed) == sorted(ours)
+    assert all("another daemon uses this state directory" in said for _, said, code in ends if code), ends
+    assert backend_of(state, owner).list_jobs() == []
+
+
+def leftover(state: Path, owner: str, *, process: str = "ab" * 32) -> str:
     """Leave an ended job of *owner* behind and return its id."""
     backend = backend_of(state, owner)
-    job = JobSpec(image="busybox", argv=("true",), mark=Mark(owner=owner, colony="dev", process_id="ab" * 32))
+    job = JobSpec(image="busybox", argv=("true",), mark=Mark(owner=owner, colony="dev", process_id=process))
     handle = backend.submit(backend.plan(job), lifetime=timedelta(seconds=30))
     wait_for(lambda: backend.status([handle])[handle.job_id].state.ended or None, "the end of the job")
     backend.close()
