@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from container_executor.testing.engines import require_engine
-from tests.cli.test_cli_doctor import without_rights
+from tests.cli.test_cli_doctor import seen_by_one_whom_permissions_bind
 from tests.cli.test_cli_program import run
 
 Findings = list[tuple[str, str, str]]
@@ -39,15 +39,16 @@ def test_docker_without_a_daemon_and_without_the_right_to_speak_to_it(tmp_path: 
         dead = look("docker", tmp_path, host)
         engine.listen()
         place.chmod(0o000)
-        with without_rights(place):
-            denied = look("docker", tmp_path, host)
+        arguments = ("doctor", "--dev", "--json", "--backend", "docker", "--state-dir", str(tmp_path), "-o", host)
+        seen = seen_by_one_whom_permissions_bind(*arguments, environ={})
 
     assert missing == [("fault", f"no engine at unix://{place}: No such file or directory", missing[0][2])]
     assert "systemctl start docker" in missing[0][2]
     assert "Connection refused" in dead[0][1]
     assert "systemctl start docker" in dead[0][2]
-    assert denied[0][:2] == ("fault", f"no engine at unix://{place}: Permission denied")
-    assert "add the daemon's user to the group of that socket" in denied[0][2]
+    denied = next(each for each in seen if each["what"] == "docker")
+    assert (denied["level"], denied["why"]) == ("fault", f"no engine at unix://{place}: Permission denied")
+    assert "add the daemon's user to the group of that socket" in denied["fix"]
 
 
 @pytest.mark.engine("docker")
