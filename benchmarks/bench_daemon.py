@@ -112,7 +112,9 @@ def live_rows() -> list[Row]:
                 colony.submit("exec sleep 3600", maxexectime=7200)
             submitted = count
             wait_for(partial(_launched, daemon, count), f"{count} live jobs", 600)
-            time.sleep(15)  # what their starts still cost is not idle cost
+            time.sleep(
+                60
+            )  # what their starts still cost is not idle cost: readers of silent jobs ask ever more rarely, up to 30 s
             rows += _idle_rows(daemon, count, limit)
         daemon.end(patience=300)
     return rows

@@ -19,7 +19,7 @@ from container_executor.logs import Logger
 log = Logger(__name__)
 
 ROUND = 5.0
-"""Seconds between two questions, twice as long where many processes are live: the answer lists them all."""
+"""Seconds between two questions, longer in proportion where more than MANY processes are live: the answer lists them all."""
 MANY = 300
 
 
@@ -42,8 +42,11 @@ class Leases:
     async def run(self) -> None:
         """Ask until cancelled."""
         while True:
-            await self.bell.wait(ROUND if len(self.lives) <= MANY else 2 * ROUND)
+            await self.bell.wait(self._round())
             await self.check()
+
+    def _round(self) -> float:
+        return ROUND * max(1.0, len(self.lives) / MANY)
 
     async def check(self) -> None:
         """Ask once."""
@@ -77,7 +80,7 @@ class Leases:
         unknown = {key: asked for key in held if key not in self.lives}
         for key in unknown.keys() & self._unknown.keys():
             log.warning("taking on a process whose assignment was lost", process=key[0], attempt=key[1])
-            self.lives.begin(held[key], asked=self._unknown[key] - 2 * ROUND)
+            self.lives.begin(held[key], asked=self._unknown[key] - 2 * self._round())
         self._unknown = unknown
 
     async def _find_out(self, life: Life) -> None:
