@@ -14,6 +14,7 @@ that does not answer is :class:`~container_executor.errors.UnavailableError`.
 """
 
 import abc
+import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from threading import Event
@@ -130,3 +131,15 @@ class Backend(abc.ABC):
 
     def close(self) -> None:
         """Close connections. The jobs go on."""
+
+
+def user_of_jobs(user: str, *, dev: bool) -> str:
+    """Return the ``UID:GID`` that programs run as where an engine can choose: what the site says, or the daemon's own.
+
+    A daemon that is root and was told none leaves it to the image (""), in development mode to nobody (65534:65534).
+    """
+    if user:
+        return user
+    if os.geteuid():
+        return f"{os.geteuid()}:{os.getegid()}"
+    return "65534:65534" if dev else ""

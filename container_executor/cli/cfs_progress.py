@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from container_executor.cfs import Progress
+from container_executor.cfs.beside import beside
 
 _BEAT = 0.1
 
@@ -15,16 +16,7 @@ async def showing(progress: Progress, work: Callable[[], Awaitable[None]]) -> No
     if not sys.stderr.isatty():
         await work()
         return
-    failed: list[Exception] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_show, progress)
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-            failed.append(error)
-        tasks.cancel_scope.cancel()
-    if failed:
-        raise failed[0]
+    await beside(lambda: _show(progress), work)
 
 
 async def _show(progress: Progress) -> None:

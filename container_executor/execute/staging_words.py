@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from container_executor.cfs import Plan, Progress
+from container_executor.cfs.beside import beside
 from container_executor.units import format_size
 
 Tell = Callable[[str, str], None]
@@ -48,13 +49,4 @@ async def telling(progress: Progress, tell: Tell, name: str, work: Callable[[], 
             text = f"{done}, {format_size(progress.bytes)} of {format_size(progress.total_bytes)}"
             tell(f"{name} {text}", f"{name}: {text}")
 
-    failed: list[Exception] = []
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(beat)
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - raised again below, without a group around it
-            failed.append(error)
-        tasks.cancel_scope.cancel()
-    if failed:
-        raise failed[0]
+    await beside(beat, work)

@@ -2,7 +2,6 @@
 
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -11,27 +10,15 @@ from uuid import uuid4
 
 import obstore
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
-from colonies import Colony, DaemonProgram
+from colonies import Colony
+from daemon_fixtures import colony, make_daemon, portal
 from files import Rig, s3_settings
 
 from container_executor.cfs import Hashes, Syncer
 from container_executor.cfs.store import Store, folder_store, open_store
 from container_executor.testing.engines import require_engine
 
-
-@pytest.fixture(scope="session")
-def portal() -> Iterator[BlockingPortal]:
-    with start_blocking_portal() as opened:
-        yield opened
-
-
-@pytest.fixture
-def colony(tmp_path: Path, portal: BlockingPortal) -> Iterator[Colony]:
-    made = Colony(tmp_path, portal)
-    made.start()
-    yield made
-    made.stop()
+__all__ = ["colony", "make_daemon", "portal"]
 
 
 @pytest.fixture(scope="session")
@@ -90,15 +77,3 @@ def store_variables(store: Store) -> dict[str, str]:
         return {}
     lines = require_engine("minio")
     return {"AWS_S3_ACCESSKEY": lines["CE_S3_ACCESSKEY"], "AWS_S3_SECRETKEY": lines["CE_S3_SECRETKEY"]}
-
-
-@pytest.fixture
-def make_daemon(colony: Colony, tmp_path: Path) -> Iterator[Callable[..., DaemonProgram]]:
-    with ExitStack() as stack:
-
-        def make(**fields: Any) -> DaemonProgram:
-            daemon = DaemonProgram(**{"colony": colony, "folder": tmp_path / "state", **fields})
-            stack.callback(daemon.end)
-            return daemon
-
-        yield make

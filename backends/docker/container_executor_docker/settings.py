@@ -5,13 +5,13 @@ nowhere else: no spec can.
 """
 
 import enum
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
 
+from container_executor.backend import user_of_jobs
 from container_executor.units import parse_memory
 
 _SCHEMES = ("unix://", "tcp://")
@@ -152,8 +152,4 @@ class DockerSettings:
 
     def run_as(self) -> str:
         """Return the ``UID:GID`` that programs run as, "" where a daemon that is root was told none."""
-        if self.user:
-            return self.user
-        if os.geteuid():
-            return f"{os.geteuid()}:{os.getegid()}"
-        return "65534:65534" if self.dev else ""
+        return user_of_jobs(self.user, dev=self.dev)

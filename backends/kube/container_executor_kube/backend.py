@@ -1,6 +1,5 @@
 """The kube backend: an Indexed Job per job, a pod per node, a container per rank."""
 
-import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
@@ -11,7 +10,7 @@ from typing import ClassVar
 import attrs
 from kubernetes.client.exceptions import ApiException
 
-from container_executor.backend import LOG_LIMIT, Backend
+from container_executor.backend import LOG_LIMIT, Backend, user_of_jobs
 from container_executor.errors import RejectedError
 from container_executor.models import (
     Capacity,
@@ -207,11 +206,7 @@ class KubeBackend(Backend):
         return f"{names.OWNER}={names.owner_label(self.owner)}"
 
     def run_as(self) -> str:
-        if self.user:
-            return self.user
-        if os.geteuid():
-            return f"{os.geteuid()}:{os.getegid()}"
-        return "65534:65534" if self.dev else ""
+        return user_of_jobs(self.user, dev=self.dev)
 
     def _site(self) -> Site:
         return Site(
