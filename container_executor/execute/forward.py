@@ -144,8 +144,9 @@ class Forwarder:
     async def restart(self) -> None:
         """Send what the last launch left, and begin again at the start of the next one's output."""
         await self.finish(RESTART_PATIENCE)
-        self.state = attrs.evolve(self.state, cursor="", pending={}, next=None)
-        self.save(self.state)
+        async with self._sending:
+            self.state = attrs.evolve(self.state, cursor="", pending={}, next=None)
+            self.save(self.state)
         self._done, self._tail, self._beyond = anyio.Event(), None, None
 
     def abandon(self) -> None:
@@ -157,11 +158,11 @@ class Forwarder:
     async def flush(self) -> None:
         """Send the lines that are queued."""
         if self._queue and not self._lost:
-            await self._guarded(self._deliver, "", attrs.evolve(self.state, next=None))
+            await self._guarded(self._deliver, "", None)
 
     async def _follow(self, scope: anyio.CancelScope, watched: Watched, ranks: int) -> None:
         with scope:
-            await self._guarded(self._settle)
+            await self._guarded(self._begin_again)
             await self._guarded(self._follow_all, watched, ranks)
             self._done.set()
 
@@ -213,7 +214,7 @@ class Forwarder:
         text, pending = render(chunk, Pending.from_json(before.pending), ranks=ranks, progress=progress)
         if progress and text:
             self._last_progress = now()
-        after = attrs.evolve(before, cursor=chunk.cursor, pending=pending.to_json(), next=None)
+        after = attrs.evolve(before, cursor=chunk.cursor, pending=pending.to_json())
         if self._tail is None and self.state.sent + len(text) > self.limit - TAIL:
             self._tail = Tail(TAIL)
         if self._tail is None:
@@ -236,8 +237,15 @@ class Forwarder:
             self._tail, self._beyond = None, None
             await self._deliver(kept, after)
 
-    async def _deliver(self, text: str, after: Forwarded) -> None:
+    async def _deliver(self, text: str, place: Forwarded | None) -> None:
+        """Send what is queued and *text*, after which the output has come to *place*; None is where it is.
+
+        What came meanwhile from another task counts: of *place* only the cursor and the open lines are taken.
+        """
         async with self._sending:
+            await self._settle()
+            place = place or self.state
+            after = attrs.evolve(self.state, cursor=place.cursor, pending=place.pending)
             said, self._queue = self._queue, []
             parts = [line for _, line in said]
             if parts and (self._open_line and not text):
@@ -250,7 +258,6 @@ class Forwarder:
                 after,
                 sent=self.state.sent + len(text),
                 said=(*self.state.said, *(name for name, _ in said)),
-                since=self.state.since,
                 entries=self.state.entries + 1,
             )
             self.save(attrs.evolve(self.state, next=after))
@@ -258,6 +265,10 @@ class Forwarder:
             await self._send(whole)
             self._batch = min(LARGEST, 2 * self._batch) if now() - begun > SLOW else BATCH
             self.state, self._last_sent, self._open_line = after, now(), not whole.endswith("\n")
+
+    async def _begin_again(self) -> None:
+        async with self._sending:
+            await self._settle()
 
     async def _settle(self) -> None:
         """Find out, after a restart, whether the entry that was under way has arrived."""

@@ -125,7 +125,12 @@ def conclude(status: JobStatus, stop: Stop | None, *, grace: timedelta) -> Outco
 
 
 def _ended_before(ranks: Sequence[RankStatus], moment: datetime) -> bool:
-    return all(rank.ended is not None and rank.ended <= moment for rank in ranks)
+    return all(rank.ended is not None and _at_latest(rank.ended) <= moment for rank in ranks)
+
+
+def _at_latest(told: datetime) -> datetime:
+    """Return the end of the second where an engine tells whole seconds, as Kubernetes does: it cuts the fraction off."""
+    return told if told.microsecond else told + timedelta(seconds=1)
 
 
 def _success(status: JobStatus) -> Outcome:

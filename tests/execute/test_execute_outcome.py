@@ -157,6 +157,14 @@ def test_a_job_that_had_succeeded_before_our_stop_reached_it_has_succeeded() -> 
     assert conclude(OK, Stop(Why.WALLTIME, at=7, wall=NOON + timedelta(seconds=7)), grace=GRACE).succeeded
 
 
+def test_an_end_told_in_whole_seconds_may_be_after_a_stop_in_that_second() -> None:
+    cut = job(rank(0, JobState.SUCCEEDED, 0, 3))
+
+    in_that_second = Stop(Why.WALLTIME, at=3, wall=NOON + timedelta(seconds=3.4))
+    assert conclude(cut, in_that_second, grace=GRACE).failure is FailureClass.WALLTIME
+    assert conclude(cut, attrs.evolve(in_that_second, wall=NOON + timedelta(seconds=4)), grace=GRACE).succeeded
+
+
 def test_the_engines_own_evidence_gives_the_class() -> None:
     status = job(rank(0, JobState.FAILED, 137, 3, failure=FailureClass.OOM, reason="memory limit 32 MiB"))
 
