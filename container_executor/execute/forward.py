@@ -260,7 +260,8 @@ class Forwarder:
                 said=(*self.state.said, *(name for name, _ in said)),
                 entries=self.state.entries + 1,
             )
-            self.save(attrs.evolve(self.state, next=after))
+            self.state = attrs.evolve(self.state, next=after)
+            self.save(self.state)
             begun = now()
             await self._send(whole)
             self._batch = min(LARGEST, 2 * self._batch) if now() - begun > SLOW else BATCH
