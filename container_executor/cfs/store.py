@@ -32,8 +32,9 @@ from container_executor.cfs.errors import (
 from container_executor.errors import SettingsError
 from container_executor.settings import Settings, StoreKind
 
-if TYPE_CHECKING:
-    from obstore.store import RetryConfig  # a stub: it is not there at run time
+if TYPE_CHECKING:  # stubs: they are not there at run time
+    from obstore import GetOptions
+    from obstore.store import RetryConfig
 
 CHUNK = 2**18
 PREFIX = 16
@@ -101,10 +102,11 @@ class Store:
         with self._told():
             return int(obstore.head(self._inner, key)["size"])
 
-    def read(self, key: str) -> Iterator[memoryview]:
-        """Yield the content of an object piece by piece."""
+    def read(self, key: str, start: int = 0) -> Iterator[memoryview]:
+        """Yield the content of an object piece by piece, from the byte *start*."""
+        options: GetOptions = {"range": {"offset": start}} if start else {}
         with self._told():
-            for piece in obstore.get(self._inner, key).stream(min_chunk_size=CHUNK):
+            for piece in obstore.get(self._inner, key, options=options).stream(min_chunk_size=CHUNK):
                 yield memoryview(piece)
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Synchronises a directory with a label: looks at both sides, plans, moves what differs, records what was stored.
 
 What is done is not done again: a run that was cut short goes on where it was when it is started anew, because every file that
-came down is there whole, and every one that went up has its record.
+came down is there whole, and every one that went up has its record. Of a large file that was cut off on its way down, what had come
+is kept.
 """
 
 import os
@@ -28,7 +29,7 @@ from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
-from container_executor.cfs.transfer import Budget, Mover, Sent
+from container_executor.cfs.transfer import Budget, Mover, Sent, unfinished_path
 from container_executor.cfs.tree import Tree
 from container_executor.client import Client, FileRecord, NoAnswerError, NotFoundError
 from container_executor.logs import Logger
@@ -152,7 +153,8 @@ class Syncer:
         progress.total_files = len(plan.to_upload) + len(plan.to_download)
         progress.total_bytes = plan.bytes
         failures: list[CfsError] = []
-        await self.in_thread(tree.discard, plan.unfinished)
+        going_on = {unfinished_path(file) for file in plan.to_download}
+        await self.in_thread(tree.discard, [path for path in plan.unfinished if path not in going_on])
         stop = threading.Event()
         mover = Mover(self.store, tree, self.hashes, progress.moved, self.budget, stop)
 

@@ -1,7 +1,8 @@
 """Moves the content of one file: from a directory to the store, or back, verified on the way. Blocking; threads call it.
 
 An upload is hashed as it is read, and is only good if the file was the same before and after. A download is written under another
-name, and takes its own only once its size and checksum are those of the record: a file is there whole or not at all.
+name, and takes its own only once its size and checksum are those of the record: a file is there whole or not at all. A large one
+that was cut off stays under that other name, and the next run goes on with it.
 """
 
 import hashlib
@@ -10,19 +11,24 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
 from container_executor.cfs.errors import CfsError, ChangingError, ContentError, ObjectMissingError
-from container_executor.cfs.hashes import Hashes
+from container_executor.cfs.hashes import PIECE, Hashes
+from container_executor.cfs.names import PARTIAL
 from container_executor.cfs.remote import RemoteFile
 from container_executor.cfs.scan import LocalFile, Stamp
-from container_executor.cfs.tree import Tree
+from container_executor.cfs.tree import Partial, Tree
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored
+
+T = TypeVar("T")
+Counter = Callable[[int], None]
+"""Is told how many bytes have been moved."""
 
 IN_MEMORY = 24 * 2**20
 """Bytes of content that are in memory at once, however many files are under way."""
@@ -34,6 +40,7 @@ MOST_PARTS = 9_000
 MAPPED = 2**17
 PARTS_AT_ONCE = 3
 TRIES = 3
+_DIGITS = 16
 
 
 class StoppedError(CfsError):
@@ -89,7 +96,7 @@ class Mover:
     store: "Store"
     tree: Tree
     hashes: Hashes
-    moved: Callable[[int], None] = lambda _count: None
+    moved: Counter = lambda _count: None
     budget: Budget = attrs.field(factory=Budget)
     stop: threading.Event = attrs.field(factory=threading.Event)
 
@@ -102,24 +109,16 @@ class Mover:
             ChangingError: It was written to each time that it was read.
             CfsError: It could not be read or stored.
         """
-        for attempt in range(TRIES):
-            try:
-                return self._send_once(file)
-            except FileNotFoundError:
-                raise ChangingError(f"{self._name(file.path)}: was removed before it could be stored") from None
-            except ChangingError:
-                if attempt == TRIES - 1:
-                    raise
-        raise AssertionError
+        return self._tried(lambda: self._send_once(file), file.path, ChangingError)
 
     def _send_once(self, file: LocalFile) -> Sent:
-        with self.tree.reading(file.path) as descriptor:
+        with self.tree.reading(file.path) as descriptor, self._counting() as moved:
             before, looked = Stamp.of(os.fstat(descriptor)), time.time()
             key = self.store.new_key()
             if before.size <= WHOLE:
-                checksum = self._send_whole(descriptor, before.size, key)
+                checksum = self._send_whole(descriptor, before.size, key, moved)
             else:
-                checksum = self._send_parts(descriptor, before.size, key)
+                checksum = self._send_parts(descriptor, before.size, key, moved)
             if Stamp.of(os.fstat(descriptor)) != before:
                 self._forget(key)
                 raise ChangingError(f"{self._name(file.path)}: is being written to; it was not stored")
@@ -127,7 +126,7 @@ class Mover:
         # An empty file has no object: that is how the official client writes and reads them.
         return Sent(before.size, checksum, key, before)
 
-    def _send_whole(self, descriptor: int, size: int, key: str) -> str:
+    def _send_whole(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
         with self.budget.taking(size):
             # Anonymous memory goes back when it is let go; the allocator would keep some for each thread.
             data = memoryview(mmap.mmap(-1, size + 1) if size > MAPPED else bytearray(size + 1))
@@ -138,10 +137,10 @@ class Mover:
             self._check()
             if size:
                 self.store.put(key, content)
-            self.moved(size)
+            moved(size)
             return hashlib.sha256(content).hexdigest()
 
-    def _send_parts(self, descriptor: int, size: int, key: str) -> str:
+    def _send_parts(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
         digest, sent = hashlib.sha256(), 0
         with self.budget.taking(IN_MEMORY), self._writing(key, size) as writer:
             buffer = bytearray(2**20)
@@ -151,7 +150,7 @@ class Mover:
                 digest.update(piece)
                 writer.write(piece)
                 sent += count
-                self.moved(count)
+                moved(count)
                 if sent > size:
                     raise ChangingError("a file grew while it was read")
         if self.store.size(key) != sent or sent != size:
@@ -178,34 +177,27 @@ class Mover:
             ContentError: What the store has is not what the record says, in any of several tries.
             CfsError: It could not be fetched or written.
         """
-        for attempt in range(TRIES):
-            try:
-                return self._fetch_once(file)
-            except FileNotFoundError:
-                raise ChangingError(f"{self._name(file.path)}: its directory was removed meanwhile") from None
-            except ObjectMissingError as error:
-                raise ContentError(
-                    f"{file.path}: the content is not in the store: {error}; put the file again"
-                ) from error
-            except ContentError:
-                if attempt == TRIES - 1:
-                    raise
-        return None
+        try:
+            self._tried(lambda: self._fetch_once(file), file.path, ContentError)
+        except ObjectMissingError as error:
+            raise ContentError(f"{file.path}: the content is not in the store: {error}; put the file again") from error
 
     def _fetch_once(self, file: RemoteFile) -> None:
-        digest, size = hashlib.sha256(), 0
-        with self.tree.partial(file.path) as partial:
+        unfinished = unfinished_path(file).rpartition("/")[2]
+        with self.tree.partial(file.path, unfinished) as partial, self._counting() as moved:
+            digest, size = self._go_on(partial, file)
+            moved(size)
             # An empty file has no object; it must not be asked for.
-            for piece in self.store.read(file.object) if file.size else ():
+            for piece in self.store.read(file.object, size) if size < file.size else ():
                 self._check()
                 size += len(piece)
                 digest.update(piece)
                 if size > file.size:
                     break
                 partial.write(piece)
-                self.moved(len(piece))
+                moved(len(piece))
             if (size, digest.hexdigest()) != (file.size, file.checksum.lower()):
-                self.moved(-min(size, file.size))
+                partial.clear()
                 raise ContentError(
                     f"{file.path}: what the store has ({size} bytes, SHA-256 {digest.hexdigest()[:12]}...) is not what the "
                     f"record says ({file.size} bytes, {file.checksum[:12]}...); put the file again"
@@ -214,12 +206,59 @@ class Mover:
             stamp = Stamp.of(partial.finish())
         self.hashes.learn(stamp, digest.hexdigest())
 
+    def _go_on(self, partial: Partial, file: RemoteFile) -> tuple["hashlib._Hash", int]:
+        """Return the checksum and the size of what an earlier run has left, which is the beginning of the file or nothing."""
+        digest, size = hashlib.sha256(), 0
+        if partial.size() > file.size:
+            partial.clear()
+        for piece in partial.pieces(PIECE) if partial.size() else ():
+            self._check()
+            size += len(piece)
+            digest.update(piece)
+        return digest, size
+
+    # --- both ---------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _counting(self) -> Iterator[Counter]:
+        """Yield what counts the bytes of a file; if the block fails they are taken back, because they will be moved again."""
+        counted = 0
+
+        def moved(count: int) -> None:
+            nonlocal counted
+            counted += count
+            self.moved(count)
+
+        try:
+            yield moved
+        except BaseException:
+            self.moved(-counted)
+            raise
+
+    def _tried(self, work: Callable[[], T], path: str, passing: type[CfsError]) -> T:
+        """Return what *work* returns, done again while it raises an error that may pass."""
+        try:
+            for _ in range(TRIES - 1):
+                with suppress(passing):
+                    return work()
+            return work()
+        except FileNotFoundError:
+            raise ChangingError(f"{self._name(path)}: it, or its directory, was removed meanwhile") from None
+
     def _check(self) -> None:
         if self.stop.is_set():
             raise StoppedError("stopped")
 
     def _name(self, path: str) -> str:
         return str(self.tree.path / path)
+
+
+def unfinished_path(file: RemoteFile) -> str:
+    """Return where a file lies as long as it is not there whole, "" where it is so small that it begins anew."""
+    if file.size <= WHOLE:
+        return ""
+    above, slash, name = file.path.rpartition("/")
+    return f"{above}{slash}{PARTIAL}{hashlib.sha256(f'{name}/{file.checksum}'.encode()).hexdigest()[:_DIGITS]}"
 
 
 def _fill(descriptor: int, view: memoryview) -> int:

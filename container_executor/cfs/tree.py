@@ -21,7 +21,8 @@ from container_executor.cfs.names import PARTIAL
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # O_NONBLOCK: opening a FIFO, which may have taken the place of a file a moment ago, must not wait for a writer (open(2)).
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_GO_ON = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -116,21 +117,32 @@ class Tree:
             os.close(descriptor)
 
     @contextmanager
-    def partial(self, path: str) -> Iterator["Partial"]:
-        """Yield a new file that takes the place of the one at *path* once it is finished, and never appears there before."""
+    def partial(self, path: str, unfinished: str = "") -> Iterator["Partial"]:
+        """Yield a new file that takes the place of the one at *path* once it is finished, and never appears there before.
+
+        Args:
+            path: Below the directory.
+            unfinished: Its name until then. What an earlier run has left under it is gone on with, and what this one leaves
+                stays for the next. Without such a name nothing stays.
+        """
         *below, name = path.split("/")
         with told(self.path / path), self.opened(below, create=True) as directory:
-            temporary = f"{PARTIAL}{secrets.token_hex(8)}"
-            descriptor = os.open(temporary, _WRITE, 0o644, dir_fd=directory)
+            partial = _begun(directory, unfinished, name) or self._new(directory, unfinished, name)
             try:
-                with suppress(OSError):  # some file systems have no locks; there, what was cut off stays
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed, by us or by our end: see discard
-                self.give(descriptor)
-                yield Partial(directory, descriptor, temporary, name)
+                yield partial
             finally:
-                os.close(descriptor)
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=directory)
+                partial.close(keep=partial.temporary == unfinished)
+
+    def _new(self, directory: int, unfinished: str, name: str) -> "Partial":
+        temporary = unfinished or f"{PARTIAL}{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(temporary, _WRITE, 0o644, dir_fd=directory)
+        except FileExistsError:  # another program is writing it, or it is nothing that one could go on with
+            return self._new(directory, "", name)
+        with suppress(OSError):  # some file systems have no locks; there, what was cut off stays
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed, by us or by our end: see discard
+        self.give(descriptor)
+        return Partial(directory, descriptor, temporary, name)
 
     def discard(self, paths: Iterable[str]) -> None:
         """Remove unfinished files that nobody is writing any more; what cannot be removed stays."""
@@ -141,26 +153,83 @@ class Tree:
                 os.unlink(name, dir_fd=directory)
 
 
-@attrs.frozen
+@attrs.define
 class Partial:
-    """A file that is being written under a temporary name."""
+    """A file that is being written under a temporary name.
+
+    Attributes:
+        directory: Descriptor of the directory that it lies in.
+        descriptor: Descriptor of the file.
+        temporary: Its name until it is finished.
+        name: Its name then.
+        finished: It has that name.
+    """
 
     directory: int
     descriptor: int
     temporary: str
     name: str
+    finished: bool = False
+
+    def size(self) -> int:
+        """Return how many bytes it has."""
+        return os.fstat(self.descriptor).st_size
+
+    def pieces(self, size: int) -> Iterator[memoryview]:
+        """Yield what is in it, from its beginning, in pieces of at most *size* bytes that are valid one at a time."""
+        buffer = memoryview(bytearray(size))
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        while count := os.readv(self.descriptor, [buffer]):
+            yield buffer[:count]
 
     def write(self, data: bytes | memoryview) -> None:
-        """Write all of *data*."""
+        """Write all of *data* after what was read or written before."""
         view = memoryview(data)
         while view:
             view = view[os.write(self.descriptor, view) :]
+
+    def clear(self) -> None:
+        """Empty it, to begin again."""
+        os.ftruncate(self.descriptor, 0)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
 
     def finish(self) -> os.stat_result:
         """Put it on the disk, give it its name, and return what it then is."""
         os.fsync(self.descriptor)
         os.rename(self.temporary, self.name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
+        self.finished = True
         return os.fstat(self.descriptor)
+
+    def close(self, *, keep: bool) -> None:
+        """Close it. What is not finished goes, unless *keep* is set and there is something in it."""
+        try:
+            if not (self.finished or (keep and self.size())):
+                with suppress(FileNotFoundError):
+                    os.unlink(self.temporary, dir_fd=self.directory)
+        finally:
+            os.close(self.descriptor)
+
+
+def _begun(directory: int, unfinished: str, name: str) -> Partial | None:
+    """Return what an earlier run has left under a name, None where there is nothing or another program is writing it."""
+    try:
+        # A device must not even be opened, nor anything be written that has another name too.
+        found = os.lstat(unfinished, dir_fd=directory)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            return None
+        descriptor = os.open(unfinished, _GO_ON, dir_fd=directory)
+    except OSError:
+        return None
+    partial = Partial(directory, descriptor, unfinished, name)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Until it was locked, another program may have finished it: it would be somebody's file by now.
+        if os.path.samestat(os.lstat(unfinished, dir_fd=directory), os.fstat(descriptor)):
+            return partial
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
 
 
 @contextmanager

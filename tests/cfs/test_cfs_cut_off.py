@@ -1,0 +1,106 @@
+"""A large download that is cut off goes on where it was, whatever happened meanwhile to what had come of it."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from files import Rig, names
+
+from container_executor.cfs.names import PARTIAL
+from container_executor.cfs.store import Store
+from container_executor.cfs.transfer import WHOLE
+
+CONTENT = random.Random(7).randbytes(2 * WHOLE)
+Starts = list[int]
+
+
+@pytest.fixture
+def cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Starts]:
+    """A directory with the first half of a download in it, and where later ones begin to read."""
+    rig.sync(rig.place("first", {"big": CONTENT}))
+    place, starts, read = rig.place("here"), Starts(), type(rig.store).read
+
+    def half(store: Store, key: str, start: int = 0) -> Iterator[memoryview]:
+        starts.append(start)
+        count = 0
+        for piece in read(store, key, start):
+            yield piece
+            count += len(piece)
+            if len(starts) == 1 and count >= WHOLE:
+                raise RuntimeError("power cut")
+
+    monkeypatch.setattr(type(rig.store), "read", half)
+    with pytest.raises(RuntimeError):
+        rig.sync(place)
+    return place, starts
+
+
+def left(place: Path) -> Path:
+    """Return what has come so far."""
+    (path,) = place.glob(f"{PARTIAL}*")
+    return path
+
+
+def test_what_had_come_is_not_fetched_again(rig: Rig, cut_off: tuple[Path, Starts]) -> None:
+    place, starts = cut_off
+    come = left(place).stat().st_size
+
+    rig.sync(place)
+
+    assert WHOLE <= come < 2 * WHOLE
+    assert starts == [0, come]
+    assert names(place) == ["big"]
+    assert (place / "big").read_bytes() == CONTENT
+
+
+def _other_bytes(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.write(b"something else")
+
+
+def _too_much(path: Path) -> None:
+    path.write_bytes(b"x" * (len(CONTENT) + 1))
+
+
+def _all_but_other_bytes(path: Path) -> None:
+    path.write_bytes(b"x" * len(CONTENT))
+
+
+@pytest.mark.parametrize("harm", [_other_bytes, _too_much, _all_but_other_bytes, Path.unlink])
+def test_what_had_come_is_not_trusted(rig: Rig, cut_off: tuple[Path, Starts], harm: Callable[[Path], None]) -> None:
+    place, starts = cut_off
+    harm(left(place))
+
+    rig.sync(place)
+
+    assert starts[-1] == 0
+    assert names(place) == ["big"]
+    assert (place / "big").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("plant", [os.link, os.symlink])
+def test_nothing_outside_is_written_that_was_planted_in_the_place_of_what_had_come(
+    rig: Rig, cut_off: tuple[Path, Starts], tmp_path: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    place, _ = cut_off
+    outside, path = tmp_path / "outside", left(place)
+    outside.write_bytes(b"secret")
+    path.unlink()
+    plant(outside, path)
+
+    rig.sync(place)
+
+    assert outside.read_bytes() == b"secret"
+    assert (place / "big").read_bytes() == CONTENT
+
+
+def test_what_came_of_a_file_that_is_another_by_now_goes(rig: Rig, cut_off: tuple[Path, Starts]) -> None:
+    place, _ = cut_off
+    rig.record("/data", "big", b"small by now")
+
+    rig.sync(place)
+
+    assert names(place) == ["big"]
+    assert (place / "big").read_bytes() == b"small by now"
