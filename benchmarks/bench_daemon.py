@@ -28,13 +28,13 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def running() -> Iterator[tuple[Colony, DaemonProgram]]:
-    """A server in this program and a daemon in one of its own."""
+def running(**settings: Any) -> Iterator[tuple[Colony, DaemonProgram]]:
+    """A server in this program and a daemon in one of its own, with the fields of a DaemonProgram that are given."""
     with tempfile.TemporaryDirectory() as name, start_blocking_portal() as portal:
         folder = Path(name)
         colony = Colony(folder, portal)
         colony.start()
-        daemon = DaemonProgram(colony, folder / "state")
+        daemon = DaemonProgram(colony, folder / "state", **settings)
         daemon.start()
         try:
             wait_for(lambda: '"running"' in daemon.log(), "the daemon")

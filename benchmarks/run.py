@@ -1,7 +1,7 @@
-"""Runs the benchmarks that need no engine, prints one table, and writes it to docs/performance.md with machine and date.
+"""Runs the benchmarks that can run here, prints one table, and writes it to docs/performance.md with machine and date.
 
-``run.py`` runs all of them, ``run.py NAME...`` those named: ``start`` is ``bench_start.py``, and so on. Only a run of all of them
-writes the page.
+``run.py`` runs all of them, ``run.py NAME...`` those named: ``start`` is ``bench_start.py``, and so on. On the page each part keeps
+the figures of its last run. One that needs an engine which is not up is left out.
 """
 
 import importlib
@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ from typing import Any
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = {
     "daemon": "The daemon, with programs on this host",
+    "docker": "Jobs on Docker",
     "server": "The embedded server, each call on the disk before its answer",
     "start": "Starting the program",
     "funcspec": "Function specs",
 }
+NEEDS = {"docker": "CE_DOCKER_HOST"}
+"""The variable that says where an engine is, for the parts that need one."""
 HEAD = """# Speed
 
 Measured by `nox -s bench`, which writes this page. Absolute figures move with the machine and with what else runs on it; where
@@ -52,20 +55,44 @@ def measure(name: str) -> list[Row]:
     module = importlib.import_module(f"bench_{name}")
     rows: list[Row] = module.run()
     for row in rows:
-        print(f"{row['name']:64} {row['value']:>9} {row['unit']:12} target {row['target']}", flush=True)
+        print(f"{row['name']:80} {row['value']!s:>24} {row['unit']:12} target {row['target']}", flush=True)
     return rows
 
 
+def can_run(name: str) -> bool:
+    needed = NEEDS.get(name, "")
+    if needed and not os.environ.get(needed):
+        print(f"{name}: left out, {needed} is not set; bring the engine up with `nox -s engines -- up {name}`")
+        return False
+    return True
+
+
+def section(name: str, about: str, seconds: float, rows: Sequence[Row]) -> str:
+    """Return what the page says of one part; its module's ``NOTE``, if any, explains the figures."""
+    note = getattr(importlib.import_module(f"bench_{name}"), "NOTE", "")
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {seconds:.0f} s. {about}."
+    return "\n\n".join(part for part in (f"## {PARTS[name]}", when, table(rows), note.strip()) if part)
+
+
+def written() -> Iterator[tuple[str, str]]:
+    """Yield the parts that are on the page already, by name."""
+    names = {title: name for name, title in PARTS.items()}
+    for part in PAGE.read_text().split("\n## ")[1:] if PAGE.exists() else ():
+        title = part.partition("\n")[0]
+        if title in names:
+            yield names[title], f"## {part.strip()}"
+
+
 def main() -> None:
-    names = sys.argv[1:] or list(PARTS)
-    about, begun = machine(), time.monotonic()
-    print(about, flush=True)
-    found = {name: measure(name) for name in names}
-    print(json.dumps({"machine": about, "rows": [row for rows in found.values() for row in rows]}))
-    if list(found) == list(PARTS):
-        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {time.monotonic() - begun:.0f} s"
-        parts = [f"## {PARTS[name]}\n\n{table(rows)}" for name, rows in found.items()]
-        PAGE.write_text("\n\n".join([HEAD.rstrip(), f"{when}. {about}.", *parts]) + "\n")
+    names = [name for name in sys.argv[1:] or PARTS if can_run(name)]
+    found, sections = dict[str, list[Row]](), dict(written())
+    for name in names:
+        about, begun = machine(), time.monotonic()
+        print(f"{PARTS[name]}: {about}", flush=True)
+        found[name] = measure(name)
+        sections[name] = section(name, about, time.monotonic() - begun, found[name])
+        PAGE.write_text("\n\n".join([HEAD.rstrip(), *(sections[each] for each in PARTS if each in sections)]) + "\n")
+    print(json.dumps({"machine": machine(), "rows": [row for rows in found.values() for row in rows]}))
 
 
 if __name__ == "__main__":
