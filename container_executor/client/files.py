@@ -103,9 +103,10 @@ def _label(row: Reading) -> Label:
 
 
 def _fields(record: FileRecord, colony: str) -> dict[str, Any]:
+    host, port = _address(record)
     place = {
-        "server": record.server,
-        "port": -1,
+        "server": host,
+        "port": port,
         "tls": record.tls,
         "accesskey": "",
         "secretkey": "",
@@ -124,3 +125,11 @@ def _fields(record: FileRecord, colony: str) -> dict[str, Any]:
         "checksumalg": "SHA256",
         "ref": {"protocol": "s3", "s3object": place},
     }
+
+
+def _address(record: FileRecord) -> tuple[str, int]:
+    """Return host and port apart: pycolonies reads a file from there, the official client from its own settings only."""
+    host, _, port = record.server.rpartition(":")
+    if host and port.isascii() and port.isdigit():
+        return host, int(port)
+    return record.server, (443 if record.tls else 80) if record.server else -1

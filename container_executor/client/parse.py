@@ -160,13 +160,19 @@ def file_record(row: Reading) -> FileRecord:
         checksum=row.text("checksum"),
         object=place.text("object"),
         bucket=place.text("bucket"),
-        server=place.text("server"),
+        server=_server(place),
         tls=place.flag("tls"),
         region=place.text("region"),
         id=row.text("fileid"),
         revision=row.number("sequencenr"),
         added=row.time("added"),
     )
+
+
+def _server(place: Reading) -> str:
+    """Return ``host:port``: one client writes both as the server and the port -1, others write them apart."""
+    server, port = place.text("server"), place.number("port")
+    return f"{server}:{port}" if server and port > 0 else server
 
 
 def snapshot(row: Reading) -> Snapshot:

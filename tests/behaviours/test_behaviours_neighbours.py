@@ -94,7 +94,7 @@ def _submit(colony: Colony, **fields: object) -> str:
     """Submit what our own command line would refuse."""
     spec = {
         "funcname": "execute",
-        "conditions": {"colonyname": "dev", "executortype": "container-executor", "cpu": "100m", "mem": "10Mi"},
+        "conditions": {"colonyname": colony.name, "executortype": "container-executor", "cpu": "100m", "mem": "10Mi"},
         "kwargs": {"cmd": "true", "docker-image": "busybox"},
         "maxexectime": 60,
         **fields,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from container_executor.client import (
@@ -348,7 +349,6 @@ def test_a_file_record_is_added_and_comes_back_with_its_revision(script: Script)
 
     assert (added.id, added.revision, added.label, added.name, added.object) == ("f1", 7, "/data", "a.txt", "cd" * 32)
     sent = script.asked("addfilemsg")[0]["file"]
-    assert sent["ref"]["s3object"]["port"] == -1
     assert {key: sent[key] for key in ("colonyname", "label", "name", "size", "checksum", "checksumalg")} == {
         "colonyname": "dev",
         "label": "/data",
@@ -357,6 +357,36 @@ def test_a_file_record_is_added_and_comes_back_with_its_revision(script: Script)
         "checksum": "ab" * 32,
         "checksumalg": "SHA256",
     }
+
+
+@pytest.mark.parametrize(
+    ("server", "tls", "host", "port"),
+    [
+        ("localhost:9000", False, "localhost", 9000),
+        ("[::1]:9000", True, "[::1]", 9000),
+        ("s3.example.org", True, "s3.example.org", 443),
+        ("s3.example.org", False, "s3.example.org", 80),
+        ("", False, "", -1),
+    ],
+)
+def test_a_record_names_the_store_as_pycolonies_reads_it(
+    script: Script, server: str, tls: bool, host: str, port: int
+) -> None:
+    script.answer("addfilemsg", _stored())
+
+    script.run(lambda client: client.add_file(attrs.evolve(RECORD, server=server, tls=tls)))
+
+    sent = script.asked("addfilemsg")[0]["file"]["ref"]["s3object"]
+    assert (sent["server"], sent["port"], sent["tls"]) == (host, port, tls)
+
+
+@pytest.mark.parametrize(("server", "port"), [("localhost:9000", -1), ("localhost", 9000)], ids=["go", "pycolonies"])
+def test_the_store_of_a_record_is_read_however_a_client_wrote_it(script: Script, server: str, port: int) -> None:
+    stored = _stored()
+    stored["ref"]["s3object"].update(server=server, port=port)
+    script.answer("getfilemsg", [stored])
+
+    assert script.run(lambda client: client.file("/data", "a.txt")).server == "localhost:9000"
 
 
 def test_a_record_that_the_server_accepts_with_null_was_not_stored(script: Script) -> None:

@@ -1,4 +1,4 @@
-"""The client against a server that keeps what it is told: the embedded one."""
+"""The client against a server that keeps what it is told: the embedded one, or the one that the environment names."""
 
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import attrs
 import pytest
+from colonies import SERVER, SERVER_KEY
 
 from container_executor.client import (
     BadCallError,
@@ -28,7 +29,7 @@ from container_executor.client import (
 )
 from container_executor.server import Server
 
-SERVER_KEY = "fcc79953d8a751bf41db661592dc34d30004b1a651ffa0725b03ac227641499d"
+OWNER = Identity(SERVER_KEY) if SERVER else Identity.new()
 KIND = "container-executor"
 PATIENCE = 30.0
 
@@ -64,7 +65,7 @@ class World:
 async def world(url: str) -> AsyncIterator[World]:
     """Make a colony on the server at *url*, with a user and an approved executor named one."""
     colony = "colony-" + secrets.token_hex(4)
-    async with Client(url, colony, Identity(SERVER_KEY)) as server:
+    async with Client(url, colony, OWNER) as server:
         owner, user, one, stranger = (server.as_(Identity.new()) for _ in range(4))
         made = World(server, owner, user, one, stranger)
         await server.add_colony(colony, owner.identity.id)
@@ -74,15 +75,24 @@ async def world(url: str) -> AsyncIterator[World]:
         await server.remove_colony(colony)
 
 
+@asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[str]:
+    """Yield the address of the server."""
+    if SERVER:
+        yield SERVER
+    else:
+        async with Server(folder / "db.sqlite", server_id=OWNER.id, durability="normal") as server:
+            yield server.url
+
+
 Play = Callable[[World], Awaitable[None]]
 
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[[Play], None]:
     async def main(scene: Play) -> None:
-        server = Server(tmp_path / "db.sqlite", server_id=Identity(SERVER_KEY).id, durability="normal")
         with anyio.fail_after(PATIENCE):
-            async with server, world(server.url) as made:
+            async with serving(tmp_path) as url, world(url) as made:
                 await scene(made)
 
     return lambda scene: anyio.run(main, scene)

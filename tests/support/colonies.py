@@ -1,8 +1,13 @@
-"""A colony on an embedded server in a thread, and daemons as programs of their own that a test can kill, freeze and restart."""
+"""A colony on an embedded server in a thread, and daemons as programs of their own that a test can kill, freeze and restart.
+
+Where ``CE_COLONIES_SERVER`` is the address of a Colonies server, as ``http://127.0.0.1:50080``, and ``CE_COLONIES_SERVER_KEY`` the
+private key of its owner, the colony is one of its own on that server instead, which must be on this machine.
+"""
 
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -14,11 +19,13 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
+import pytest
 from anyio.from_thread import BlockingPortal
 
-from container_executor.client import Client, Identity, Process, ProcessState
+from container_executor.client import Client, Identity, Process, ProcessState, User
 from container_executor.funcspec import parse, to_wire
 from container_executor.server import Server
 
@@ -26,6 +33,14 @@ T = TypeVar("T")
 
 PATIENCE = 60.0
 PROGRAM = Path(__file__).parent / "daemon_program.py"
+STALE_AFTER = timedelta(seconds=600)
+SERVER = os.environ.get("CE_COLONIES_SERVER", "")
+SERVER_KEY = os.environ.get("CE_COLONIES_SERVER_KEY", "")
+
+
+def colony_name() -> str:
+    """Return the name of a colony that nobody else has on the server."""
+    return f"test-{secrets.token_hex(6)}" if SERVER else "dev"
 
 
 def wait_for(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
@@ -39,22 +54,24 @@ def wait_for(condition: Callable[[], T | None], what: str, patience: float = PAT
 
 @attrs.define(eq=False)
 class Colony:
-    """A colony, its owner and a user, on a server that the test can stop and start again on the same port.
+    """A colony, its owner and a user, on a server of its own or the one that the environment names.
 
     Attributes:
         folder: Where its data are.
         portal: The event loop that it runs in.
         stale_after: When an executor that does not ask for work is forgotten.
         image: The image of jobs that name none.
+        name: Its name.
         owner: Who owns it.
         user: Who submits.
-        port: Where it listens.
+        port: Where its server listens.
     """
 
     folder: Path
     portal: BlockingPortal
-    stale_after: timedelta = timedelta(seconds=600)
+    stale_after: timedelta = STALE_AFTER
     image: str = "busybox"
+    name: str = attrs.field(factory=colony_name)
     owner: Identity = attrs.field(factory=Identity.new)
     user: Identity = attrs.field(factory=Identity.new)
     port: int = 0
@@ -62,7 +79,29 @@ class Colony:
     _client: Client | None = None
 
     def start(self) -> None:
-        """Serve."""
+        """Make the colony, and serve it unless another program does."""
+        if SERVER:
+            self._join()
+        else:
+            self._serve()
+        self._client = Client(f"http://127.0.0.1:{self.port}", self.name, self.user)
+
+    def _join(self) -> None:
+        if self.stale_after != STALE_AFTER:
+            pytest.skip(f"needs a server that forgets an executor after {self.stale_after}, which {SERVER} does not")
+        self.port = urlsplit(SERVER).port or 80
+        self.portal.call(self._found)
+
+    async def _found(self) -> None:
+        async with Client(SERVER, self.name, Identity(SERVER_KEY)) as server:
+            await server.add_colony(self.name, self.owner.id)
+            await server.as_(self.owner).add_user(User("tester", self.user.id))
+
+    async def _dissolve(self) -> None:
+        async with Client(SERVER, self.name, Identity(SERVER_KEY)) as server:
+            await server.remove_colony(self.name)
+
+    def _serve(self) -> None:
         server = Server(
             self.folder / "server.sqlite",
             server_id=self.owner.id,
@@ -73,13 +112,15 @@ class Colony:
         self._server = self.portal.wrap_async_context_manager(server)
         self._server.__enter__()
         self.port = server.port
-        self.portal.call(server.bootstrap, "dev", self.owner.id, [("tester", self.user.id)])
-        self._client = Client(f"http://127.0.0.1:{self.port}", "dev", self.user)
+        self.portal.call(server.bootstrap, self.name, self.owner.id, [("tester", self.user.id)])
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Serve no more; on a server of others, leave nothing behind."""
         self.portal.call(self.client.close)
-        self._server.__exit__(None, None, None)
+        if SERVER:
+            self.portal.call(self._dissolve)
+        else:
+            self._server.__exit__(None, None, None)
 
     @property
     def client(self) -> Client:
@@ -95,7 +136,7 @@ class Colony:
         """Submit a shell line, or a program with arguments; return the process id."""
         spec = {
             "funcname": "execute",
-            "conditions": {"colonyname": "dev", "executortype": "container-executor", **(conditions or {})},
+            "conditions": {"colonyname": self.name, "executortype": "container-executor", **(conditions or {})},
             "kwargs": {"docker-image": fields.pop("image", self.image), "cmd": cmd, "args": list(args)},
             "maxexectime": 120,
             "maxretries": 0,
@@ -130,7 +171,7 @@ class Colony:
             "COLONIES_SERVER_HOST": "127.0.0.1",
             "COLONIES_SERVER_PORT": str(self.port),
             "COLONIES_TLS": "false",
-            "COLONIES_COLONY_NAME": "dev",
+            "COLONIES_COLONY_NAME": self.name,
             "COLONIES_PRVKEY": self.user.key,
         }
 
@@ -198,7 +239,7 @@ class DaemonProgram:
             "COLONIES_SERVER_HOST": "127.0.0.1",
             "COLONIES_SERVER_PORT": str(self.port or self.colony.port),
             "COLONIES_TLS": "false",
-            "COLONIES_COLONY_NAME": "dev",
+            "COLONIES_COLONY_NAME": self.colony.name,
             "COLONIES_COLONY_PRVKEY": self.colony.owner.key if self.approves else "",
             "COLONIES_EXECUTOR_NAME": self.name,
             "CONTAINER_EXECUTOR_EXECUTOR_HEALTH_PORT": "0",
