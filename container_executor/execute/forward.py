@@ -37,8 +37,8 @@ BEAT = 0.5
 """Seconds between two entries of one process, unless the first is full or the job has ended."""
 QUIET_LIMIT = 5.0
 """Seconds after which a silent job is asked for output again without a hint, where few jobs are live."""
-QUIET_RATE = 33.0
-"""Silent jobs that are asked in a second at most: with a thousand of them each is asked every 30 s."""
+QUIET_RATE = 20.0
+"""Silent jobs that are asked in a second at most: with a thousand of them each is asked every 50 s."""
 PROGRESS = 1.0
 """Seconds between two lines that show the state of a progress bar."""
 TAIL = 262_144
