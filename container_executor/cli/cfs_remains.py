@@ -11,7 +11,7 @@ from container_executor.settings import Settings
 from container_executor.units import format_size
 
 if TYPE_CHECKING:
-    from container_executor.execute.staging_discard import Remains
+    from container_executor.execute.staging.remains import Remains
 
 
 @click.command()
@@ -26,9 +26,9 @@ def remains(settings: Settings, *, delete: bool, as_json: bool) -> None:
     """
     from container_executor.cfs import Tree  # noqa: PLC0415 - the other commands of the group need no daemon
     from container_executor.execute.journal import Journal  # noqa: PLC0415
-    from container_executor.execute.staging import site_directory  # noqa: PLC0415
-    from container_executor.execute.staging_discard import discard, find_remains  # noqa: PLC0415
-    from container_executor.execute.staging_kept import Register, register_of  # noqa: PLC0415
+    from container_executor.execute.staging.kept import Register, register_of  # noqa: PLC0415
+    from container_executor.execute.staging.remains import discard, find_remains  # noqa: PLC0415
+    from container_executor.execute.staging.shared import site_directory  # noqa: PLC0415
 
     base = Tree(site_directory(settings))
     with Journal(settings.state_dir) as journal, closing(Register(register_of(settings.state_dir))) as register:

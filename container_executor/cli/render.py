@@ -11,8 +11,8 @@ from container_executor.cli.output import write, write_json
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_settings
 from container_executor.cli.specs import read_specs, set_option, spec_arguments
 from container_executor.execute.lease import GRACE, Lease
-from container_executor.execute.staging import site_directory
-from container_executor.execute.staging_entries import entries_of, mounts_of
+from container_executor.execute.staging.entries import entries_of, mounts_of
+from container_executor.execute.staging.shared import site_directory
 from container_executor.funcspec import FunctionSpec, Limits, make_job, substitute, validate
 from container_executor.models import Mark, Mount, Plan
 from container_executor.registry import open_backend

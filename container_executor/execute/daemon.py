@@ -32,7 +32,7 @@ from container_executor.execute.monitor import Monitor
 from container_executor.execute.register import Membership
 from container_executor.execute.reload import reload
 from container_executor.execute.site import Site
-from container_executor.execute.staging import open_staging
+from container_executor.execute.staging.shared import open_staging
 from container_executor.execute.sweep import Sweeper
 from container_executor.logs import Logger
 from container_executor.settings import Drain, Settings

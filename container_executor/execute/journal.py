@@ -70,7 +70,7 @@ class Forwarded:
 
     Attributes:
         cursor: The backend's cursor after what has arrived.
-        pending: What :class:`~container_executor.execute.text.Pending` holds, as JSON.
+        pending: What :class:`~container_executor.execute.output.text.Pending` holds, as JSON.
         sent: Characters that have arrived.
         said: Names of our own lines that have arrived, so that a restart does not repeat them.
         since: Time of a log entry that is known to have arrived, in the server's nanoseconds.

@@ -8,9 +8,11 @@ import attrs
 from container_executor.client import Process
 from container_executor.execute.clock import Bell, now
 from container_executor.execute.decide import Why
-from container_executor.execute.journal import JournalError, Record, Stage
-from container_executor.execute.launch import Interrupt
+from container_executor.execute.journal import Record, Stage
 from container_executor.execute.lease import Lease, started_at
+from container_executor.execute.life.assignment import Assignment
+from container_executor.execute.life.ready import expect
+from container_executor.execute.life.steps import Steps
 from container_executor.execute.lifecycle import Life
 from container_executor.execute.site import Site
 from container_executor.execute.who import about, who_ran_what
@@ -84,28 +86,19 @@ class Lives:
 
     def _start(self, process: Process, record: Record, asked: float) -> None:
         undone = self.site.journal.undone(process.id) if process.attempt else None
-        life = Life(
-            site=self.site,
-            process=process,
-            record=record,
-            lease=self._lease(process, asked),
-            interrupt=Interrupt(),
-            earlier=undone.outcome if undone else None,
-        )
-        try:
-            self.site.journal.write(record)
-        except JournalError as error:
-            log.error("not journaled", process=process.id, error=str(error))
+        ours = Assignment(self.site, process, self._lease(process, asked), Steps(self.site.journal, record))
+        life = Life(ours, earlier=undone.outcome if undone else None)
+        ours.steps.began()
         self._live[life.key] = life
         self.site.ledger.take_place(life.key)
-        life.expect()
+        expect(ours)
         self.site.metrics.assigned.inc()
         self.site.metrics.live.set(len(self._live))
         self.site.tasks.start_soon(self._supervise, life)
 
     async def _supervise(self, life: Life) -> None:
         try:
-            with about(life.process, life.record.handle):
+            with about(life.process, life.ours.steps.record.handle):
                 await life.live()
         except Exception:
             log.exception("fault at the end of a life; its process is left to its lease", process=life.process.id)

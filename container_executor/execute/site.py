@@ -12,7 +12,7 @@ from container_executor.execute.engine import Engine
 from container_executor.execute.journal import Journal
 from container_executor.execute.metrics import Metrics
 from container_executor.execute.monitor import Monitor
-from container_executor.execute.staging import Staging
+from container_executor.execute.staging.shared import Staging
 from container_executor.funcspec import Limits
 
 LOG_SENDERS = 4

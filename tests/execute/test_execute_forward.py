@@ -8,9 +8,10 @@ from anyio.lowlevel import checkpoint
 
 from container_executor.execute.clock import Bell
 from container_executor.execute.decide import Sight
-from container_executor.execute.forward import Forwarder
 from container_executor.execute.journal import Forwarded
 from container_executor.execute.monitor import Watched
+from container_executor.execute.output.forward import Forwarder
+from container_executor.execute.output.sending import Sender
 from container_executor.models import Handle, LogChunk, LogLine
 
 HANDLE = Handle("a-job", "1", 1)
@@ -46,10 +47,8 @@ class Output:
 def forwarder(server: Server, output: Output, state: Forwarded, saved: list[Forwarded]) -> Forwarder:
     client: Any = server
     engine: Any = output
-    return Forwarder(
-        client=client, engine=engine, process_id="p", state=state, save=saved.append, on_lost=lambda: None,
-        senders=anyio.CapacityLimiter(2), limit=1_000_000, live=lambda: 1,
-    )  # fmt: skip
+    sender = Sender(client, "p", state, saved.append, anyio.CapacityLimiter(2))
+    return Forwarder(engine=engine, sender=sender, limit=1_000_000, live=lambda: 1, on_lost=lambda: None)
 
 
 async def forward(made: Forwarder) -> None:
@@ -69,7 +68,7 @@ def test_an_empty_answer_of_the_engine_does_not_undo_the_count_of_an_entry_under
     anyio.run(forward, made)
 
     assert server.entries == ["ColonyOS: begun\n", "one\n"]
-    assert (made.state.entries, made.state.cursor) == (2, "3")
+    assert (made.sender.state.entries, made.sender.state.cursor) == (2, "3")
     assert [state.entries for state in saved if state.next] == [0, 1]
 
 
@@ -83,4 +82,4 @@ def test_a_line_of_ours_after_a_restart_waits_until_the_entry_under_way_is_settl
 
     assert server.entries == ["one\n", "ColonyOS: begun\n", "two\n"]
     assert output.asked == ["3"]
-    assert (made.state.entries, made.state.cursor) == (3, "7")
+    assert (made.sender.state.entries, made.sender.state.cursor) == (3, "7")

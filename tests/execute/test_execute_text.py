@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from container_executor.execute.text import HOLD, Pending, Tail, render
+from container_executor.execute.output.text import HOLD, Pending, Tail, render
 from container_executor.models import Gap, LogChunk, LogLine
 
 

@@ -9,11 +9,11 @@ from container_executor.cfs.names import join_label
 from container_executor.cfs.remote import Remote, list_remote
 from container_executor.cfs.snapshots import snapshot_files
 from container_executor.errors import ServerError
-from container_executor.execute.staging import Staging
-from container_executor.execute.staging_entries import Entry
-from container_executor.execute.staging_kept import Kept
-from container_executor.execute.staging_places import Parts
-from container_executor.execute.staging_words import shortened
+from container_executor.execute.staging.entries import Entry
+from container_executor.execute.staging.kept import Kept
+from container_executor.execute.staging.places import Parts
+from container_executor.execute.staging.shared import Staging
+from container_executor.execute.staging.words import shortened
 
 
 async def empty(staging: Staging, entry: Entry) -> list[str]:

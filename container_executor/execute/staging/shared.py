@@ -1,6 +1,6 @@
 """The directories of a site that jobs see, and what all processes of a daemon share about them.
 
-Each directory of a spec lies below one directory of the site; :mod:`container_executor.execute.staging_life` fills and empties it.
+Each directory of a spec lies below one directory of the site; :mod:`container_executor.execute.staging.directory` fills and empties it.
 """
 
 import os
@@ -13,32 +13,15 @@ import attrs
 from container_executor.backend import Backend
 from container_executor.cfs import Hashes, Syncer, Tree
 from container_executor.client import Client
-from container_executor.errors import ContainerExecutorError, Problem, SettingsError, UnsupportedError
-from container_executor.execute.staging_kept import Register, register_of
-from container_executor.execute.staging_places import Places
+from container_executor.errors import Problem, SettingsError, UnsupportedError
+from container_executor.execute.staging.errors import StagingError
+from container_executor.execute.staging.kept import Register, register_of
+from container_executor.execute.staging.places import Places
 from container_executor.models import FailureClass
 from container_executor.settings import Settings
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store
-
-
-class StagingError(ContainerExecutorError):
-    """The directories of a process could not be brought in or out.
-
-    Attributes:
-        failure: What class of failure that is.
-    """
-
-    def __init__(self, message: str, failure: FailureClass) -> None:
-        super().__init__(message)
-        self.failure = failure
-
-    @classmethod
-    def of(cls, error: Exception, failure: FailureClass) -> "StagingError":
-        """Return the error that stands for another; a full disk is a class of its own."""
-        proved = getattr(error, "failure", "")
-        return cls(str(error), FailureClass(proved) if proved else failure)
 
 
 @attrs.define(eq=False)

@@ -13,7 +13,7 @@ import attrs
 from container_executor.cfs import CfsError, Tree
 from container_executor.cfs.scan import scan
 from container_executor.execute.journal import Journal
-from container_executor.execute.staging_kept import Kept, Register
+from container_executor.execute.staging.kept import Kept, Register
 
 
 @attrs.frozen
