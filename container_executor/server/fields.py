@@ -33,7 +33,7 @@ def parse(raw: bytes) -> Any:
         Misfit: This is no JSON, or nested deeper than ``DEEPEST``.
     """
     try:
-        found = json.loads(raw.decode("utf-8", "replace"), parse_constant=_no_constant)
+        found = _DECODER.decode(raw.decode("utf-8", "replace"))
         _check_depth(raw, found)
     except (ValueError, RecursionError) as error:
         raise Misfit(f"no JSON: {error}") from None
@@ -42,6 +42,9 @@ def parse(raw: bytes) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise Misfit(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _check_depth(raw: bytes, found: Any) -> None:
