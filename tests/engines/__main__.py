@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import places
+from common import places, programs
 from common.report import EngineError, say
 
 ENGINES = ("docker", "registry", "slurm", "minio", "kube")
@@ -54,7 +54,8 @@ def down(names: Sequence[str]) -> int:
 def env(names: Sequence[str]) -> int:
     """Print the lines of those of *names* that are up."""
     for name in names:
-        if (lines := places.state(name) / "env").exists():
+        state = places.state(name)
+        if (lines := state / "env").exists() and programs.all_running(state):
             sys.stdout.write(lines.read_text())
     return 0
 

@@ -63,6 +63,11 @@ def running(state: Path, name: str) -> bool:
     return _alive(_record(state, name)) is not None
 
 
+def all_running(state: Path) -> bool:
+    """Tell whether every program that was recorded in *state* is alive: none is after the machine went down."""
+    return all(_alive(record) is not None for record in (state / "pids").glob("*"))
+
+
 def pid(state: Path, name: str) -> int:
     """Return the pid of the program *name*, which runs."""
     return int(_record(state, name).read_text().split(" ")[0])
