@@ -360,24 +360,24 @@ def test_a_file_record_is_added_and_comes_back_with_its_revision(script: Script)
 
 
 @pytest.mark.parametrize(
-    ("server", "tls", "host", "port"),
+    ("place", "host", "port"),
     [
-        ("localhost:9000", False, "localhost", 9000),
-        ("[::1]:9000", True, "[::1]", 9000),
-        ("s3.example.org", True, "s3.example.org", 443),
-        ("s3.example.org", False, "s3.example.org", 80),
-        ("", False, "", -1),
+        ({"server": "localhost:9000"}, "localhost", 9000),
+        ({"server": "[::1]:9000", "tls": True}, "[::1]", 9000),
+        ({"server": "s3.example.org", "tls": True}, "s3.example.org", 443),
+        ({"server": "s3.example.org"}, "s3.example.org", 80),
+        ({"server": ""}, "", -1),
     ],
 )
 def test_a_record_names_the_store_as_pycolonies_reads_it(
-    script: Script, server: str, tls: bool, host: str, port: int
+    script: Script, place: dict[str, Any], host: str, port: int
 ) -> None:
     script.answer("addfilemsg", _stored())
 
-    script.run(lambda client: client.add_file(attrs.evolve(RECORD, server=server, tls=tls)))
+    script.run(lambda client: client.add_file(attrs.evolve(RECORD, **place)))
 
     sent = script.asked("addfilemsg")[0]["file"]["ref"]["s3object"]
-    assert (sent["server"], sent["port"], sent["tls"]) == (host, port, tls)
+    assert (sent["server"], sent["port"], sent["tls"]) == (host, port, place.get("tls", False))
 
 
 @pytest.mark.parametrize(("server", "port"), [("localhost:9000", -1), ("localhost", 9000)], ids=["go", "pycolonies"])
