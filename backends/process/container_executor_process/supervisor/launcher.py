@@ -16,7 +16,7 @@ from . import layout, limits
 from .layout import Order
 from .limits import Cage
 from .records import set_aside
-from .supervise import Supervisor
+from .supervise import supervise
 
 _PATH_BYTES = 65_536
 
@@ -63,7 +63,7 @@ def _supervise(path: str, answer: int) -> NoReturn:
         cages = _claim(order, answer)
         os.close(answer)
         if cages is not None:
-            Supervisor(order, cages).run()
+            supervise(order, cages)
     except BaseException as error:  # noqa: BLE001 - nobody is above this program to see it
         _leave_word(error)
     finally:
