@@ -22,6 +22,9 @@ NO_TYPE = (
     "and other environment variables are set correctly)"
 )
 
+NOT_HERE = ("blueprint", "channel", "cluster", "cron", "generator", "location", "node")
+"""What only the Colonies server has, as the types of its messages name it."""
+
 
 @attrs.define(eq=False)
 class Answering:
@@ -68,8 +71,17 @@ def authenticate(envelope: Envelope) -> tuple[Handler, str]:
         return handler, ""
     caller = envelope.signer()
     if handler is None:
-        raise Refused(403, f"invalid rpcMsg.PayloadType: {envelope.msgtype}" if envelope.msgtype else NO_TYPE)
+        raise Refused(403, unknown(envelope.msgtype))
     return handler, caller
+
+
+def unknown(msgtype: str) -> str:
+    """Return what is said to a message type that is not in the table."""
+    if not msgtype:
+        return NO_TYPE
+    missing = next((thing for thing in NOT_HERE if thing in msgtype), None)
+    why = f" (there are no {missing}s on this server, the embedded one of container-executor)" if missing else ""
+    return f"invalid rpcMsg.PayloadType: {msgtype}{why}"
 
 
 def decode(envelope: Envelope, handler: Handler) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from aiohttp import WSMsgType, web
 
-from container_executor.server.answering import Answering, decode
+from container_executor.server.answering import Answering, decode, unknown
 from container_executor.server.call import Call, Handler
 from container_executor.server.envelope import unwrap, wrap, wrap_refusal
 from container_executor.server.fields import integer, struct, text
@@ -96,7 +96,7 @@ class Sockets:
         caller = envelope.signer()
         handler = TABLE.get(envelope.msgtype)
         if handler is None:
-            raise Refused(403, f"invalid rpcMsg.PayloadType: {envelope.msgtype}")
+            raise Refused(403, unknown(envelope.msgtype))
         message = decode(envelope, handler)
         wish = wish_of(handler, message)
         self.subscriptions.announce(wish)

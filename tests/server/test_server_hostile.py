@@ -297,3 +297,14 @@ def test_a_key_that_nobody_knows_is_let_in_nowhere(shared_town: "Town") -> None:
             body = json.dumps(payload | nested).encode()
             status, _ = no(shared_town.post(signed(shared_town, msgtype, body, "new")))
             assert status >= 400
+
+
+@pytest.mark.parametrize(
+    ("msgtype", "missing"),
+    [("getcronsmsg", "crons"), ("packgeneratormsg", "generators"), ("getblueprintdefinitionsmsg", "blueprints"),
+     ("channelappendmsg", "channels"), ("getlocationsmsg", "locations"), ("getnodesmsg", "nodes"), ("getclustermsg", "clusters")],
+)  # fmt: skip
+def test_what_only_the_colonies_server_has_is_named(shared_town: "Town", msgtype: str, missing: str) -> None:
+    why = f"(there are no {missing} on this server, the embedded one of container-executor)"
+
+    assert shared_town.refused("user", msgtype) == (403, f"invalid rpcMsg.PayloadType: {msgtype} {why}")
