@@ -69,12 +69,12 @@ class DockerBackend(DockerSettings, Backend):
         with translated(f"submit {plan.job_id}"), folder.locked():
             if self._paths().exchange:
                 folder.give(plan.job.input, self.run_as())
-            ids = launcher.make(plan, seconds)
+            containers = launcher.make(plan, seconds)
             if seconds is not None:
                 ensure_guard(self._connection.address.to_dict(), self.owner, self.directory / "guard.lock")
-            launcher.start(ids, folder)
+            launcher.start(containers, folder)
         self._free = None
-        return Handle(plan.job_id, native_id(ids), plan.job.ranks)
+        return Handle(plan.job_id, native_id([container.id for container in containers]), plan.job.ranks)
 
     # --- asking about it ----------------------------------------------------------------------------------------------
 

@@ -9,11 +9,25 @@ import docker.errors
 from container_executor.errors import RejectedError, UnavailableError
 from container_executor.models import FailureClass, Plan
 from container_executor_docker.containers import Containers
+from container_executor_docker.errors import ignored
 from container_executor_docker.gpus import choose, device_request, taken_gpus
 from container_executor_docker.guard import LABEL, end_labels
 from container_executor_docker.jobfolder import JobFolder
 from container_executor_docker.labels import GPUS, JOB, is_ours
 from container_executor_docker.settings import GpuDriver
+
+
+@attrs.frozen
+class Made:
+    """A container of a job.
+
+    Attributes:
+        id: Its id.
+        new: It was made just now, and has never been started.
+    """
+
+    id: str
+    new: bool
 
 
 @attrs.frozen
@@ -32,8 +46,8 @@ class Launcher:
     def _api(self) -> Any:
         return self.containers.connection.api
 
-    def make(self, plan: Plan, lifetime: float | None) -> list[str]:
-        """Make the job's network and containers, those that are not there yet, and return the containers' ids.
+    def make(self, plan: Plan, lifetime: float | None) -> list[Made]:
+        """Make the job's network and containers, those that are not there yet, and return the containers.
 
         Args:
             plan: The job.
@@ -43,34 +57,37 @@ class Launcher:
         labels = {} if lifetime is None else end_labels(lifetime)
         return [self._make_one(plan, part, network, labels) for part in plan.request["containers"]]
 
-    def start(self, ids: Sequence[str], folder: JobFolder) -> None:
+    def start(self, containers: Sequence[Made], folder: JobFolder) -> None:
         """Start the containers that have never been started. A failure stays in the container's state, as evidence."""
-        for id_ in ids:
-            state = self._api.inspect_container(id_)["State"]
-            if state["Status"] not in ("created", "configured") or state.get("Error") or folder.refused:
+        for container in containers:
+            if folder.refused or not (container.new or self._never_started(container.id)):
                 continue
             try:
-                self._api.start(id_)
+                self._api.start(container.id)
             except docker.errors.APIError:
-                if not self._api.inspect_container(id_)["State"].get("Error"):
+                if not self._api.inspect_container(container.id)["State"].get("Error"):
                     raise
                 return
 
-    def _make_one(self, plan: Plan, part: Mapping[str, Any], network: str, labels: Mapping[str, str]) -> str:
-        found = self._present(part["name"], plan)
-        if found is not None:
-            return found
+    def _never_started(self, id_: str) -> bool:
+        state = self._api.inspect_container(id_)["State"]
+        return state["Status"] in ("created", "configured") and not state.get("Error")
+
+    def _make_one(self, plan: Plan, part: Mapping[str, Any], network: str, labels: Mapping[str, str]) -> Made:
         body = with_network(part["body"], plan.job_id, network)
         body["Labels"] = {**body["Labels"], **labels}
         if "gpus" in plan.request:
+            found = self._present(part["name"], plan)
+            if found is not None:  # its own GPUs would count as taken
+                return Made(found, new=False)
             self._give_gpus(body, plan.request["gpus"])
         try:
-            return str(self._api.create_container_from_config(body, part["name"])["Id"])
-        except docker.errors.APIError as error:
-            found = self._present(part["name"], plan) if error.status_code == 409 else None
+            return Made(str(self._api.create_container_from_config(body, part["name"])["Id"]), new=True)
+        except docker.errors.APIError:
+            found = self._present(part["name"], plan)  # the name is taken, or what it was made of is gone by now
             if found is None:
                 raise
-            return found
+            return Made(found, new=False)
 
     def _present(self, name: str, plan: Plan) -> str | None:
         """Return the id of the container that has *name* already.
@@ -96,16 +113,21 @@ class Launcher:
         body["HostConfig"] = {**body["HostConfig"], **device_request(self.gpu_driver, ids=chosen)}
 
     def _network(self, body: Mapping[str, Any]) -> str:
-        """Return the id of the job's network. Docker may make two of one name after a lost reply: the first one counts."""
+        """Return the id of the job's network. An old Docker may make two of one name after a lost reply: the first counts."""
         if not self._networks(body):
-            self._api.create_network(
-                body["Name"],
-                driver=body["Driver"],
-                options=body["Options"],
-                internal=body["Internal"],
-                labels=body["Labels"],
-            )
-        first, *others = sorted(self._networks(body), key=lambda network: (network["Created"], network["Id"]))
+            with ignored(409):  # an earlier submit's network came after all (dockerd 28 makes no second one of a name)
+                self._api.create_network(
+                    body["Name"],
+                    driver=body["Driver"],
+                    options=body["Options"],
+                    internal=body["Internal"],
+                    labels=body["Labels"],
+                )
+        made = sorted(self._networks(body), key=lambda network: (network["Created"], network["Id"]))
+        if not made:
+            words = f"a network named {body['Name']} is there, and it is not ours; remove it"
+            raise RejectedError(words, failure=FailureClass.NEVER_STARTED.value)
+        first, *others = made
         for network in others:
             self._api.remove_network(network["Id"])
         return str(first["Id"])

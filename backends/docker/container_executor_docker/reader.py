@@ -92,6 +92,16 @@ class JobReader:
         return [], None
 
     def _take(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
+        """Take *share* bytes of text if so much has arrived; around each short line the engine sends six times as much."""
+        lines, gap = self._take_some(rank, share)
+        left, more = share - _size(lines), lines
+        while more and left > 0:
+            more, _ = self._take_some(rank, share)  # only the first frames of a stream tell of a gap
+            left -= _size(more)
+            lines += more
+        return lines, gap
+
+    def _take_some(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
         data = rank.rest + self.streams.take(rank.key, share)
         whole, rank.rest = frames.split(data, rank.rank)
         new, rank.skip, gap = frames.leave_out(whole, rank.skip)
@@ -126,6 +136,10 @@ class JobReader:
         self.streams.close(rank.key)
         rank.ended = rank.after_end and not broken
         return broken
+
+
+def _size(lines: Sequence[LogLine]) -> int:
+    return sum(len(line.data) for line in lines)
 
 
 def open_reader(
