@@ -7,6 +7,7 @@ bounded buffer until it is taken, and a stream whose buffer is full is not read:
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from ssl import SSLContext
@@ -18,6 +19,8 @@ import attrs
 BUFFER = 131_072
 """Bytes of one stream that wait to be taken at most, besides the 64 KiB that the HTTP client itself holds."""
 CONNECT_SECONDS = 10.0
+HANGS = 5.0
+"""Seconds of silence after which the stream of a program that has ended is on a connection that the network has lost."""
 ERROR_BYTES = 2000
 
 
@@ -49,12 +52,14 @@ class Stream:
         ended: Nothing more will arrive; what is buffered can still be taken.
         error: Why it ended early: the engine's words, or the connection's; "" for a clean end. After an error the last bytes that
             the HTTP client held may be missing: whoever wants them opens the stream again from where the data ended.
+        heard: When something arrived last, on the monotonic clock; before that, when it was opened.
         data: What waits to be taken, under *lock*; a full buffer waits for *room*. These and *task* are for :class:`Streams`.
     """
 
     status: int = 0
     ended: bool = False
     error: str = ""
+    heard: float = attrs.field(factory=time.monotonic)
     data: bytearray = attrs.field(factory=bytearray)
     lock: threading.Lock = attrs.field(factory=threading.Lock)
     room: asyncio.Event = attrs.field(factory=asyncio.Event)
@@ -112,6 +117,11 @@ class Streams:
         stream = self._streams.get(key)
         return stream is None or (stream.ended and not stream.waiting)
 
+    def hangs(self, key: str) -> bool:
+        """Return whether nothing has come for so long that, if its program has ended, the stream should be opened anew."""
+        stream = self._streams.get(key)
+        return stream is not None and not stream.waiting and time.monotonic() > stream.heard + HANGS
+
     def close(self, key: str) -> None:
         """Follow *key* no more; what was not taken is gone."""
         stream = self._streams.pop(key, None)
@@ -165,6 +175,7 @@ class Streams:
                     on_data()
 
     async def _keep(self, stream: Stream, data: bytes) -> None:
+        stream.heard = time.monotonic()
         with stream.lock:
             stream.data += data
         while stream.waiting >= BUFFER:

@@ -10,6 +10,8 @@ import attrs
 from container_executor.testing import require_engine
 
 ENGINES = ("process", "docker", "kube", "slurm")
+DOCKER_OWNERS: list[str] = []
+"""Everyone in whose name a daemon of this run used Docker."""
 
 
 @attrs.frozen
@@ -39,7 +41,9 @@ def site_of(backend: str) -> SiteOfTests:
 
 def _docker(found: Mapping[str, str]) -> SiteOfTests:
     options = {"host": found["CE_DOCKER_HOST"], "user": "65534:65534", "network": "none"}
-    return SiteOfTests("docker", _table("docker", options), found["CE_DOCKER_IMAGE"], slack=4)
+    DOCKER_OWNERS.append(secrets.token_hex(8))
+    owner = (f"executor.owner={DOCKER_OWNERS[-1]}",)
+    return SiteOfTests("docker", _table("docker", options) + owner, found["CE_DOCKER_IMAGE"], slack=4)
 
 
 def _kube(found: Mapping[str, str]) -> SiteOfTests:

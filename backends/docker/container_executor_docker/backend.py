@@ -106,6 +106,7 @@ class DockerBackend(DockerSettings, Backend):
                     endpoint=self._connection.endpoint,
                     prefix=f"/v{self._connection.api.api_version}",
                     started=lambda name: self._started(handle, name),
+                    known_ended=self._containers.known_ended,
                     on_data=lambda: self._wake(handle.job_id),
                 )
             return reader

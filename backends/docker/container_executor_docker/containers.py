@@ -55,6 +55,10 @@ class Containers:
         self._keep(name, container)
         return container
 
+    def known_ended(self, name: str) -> bool:
+        """Return whether a container is known to have ended. The engine is not asked."""
+        return name in self._ended
+
     def forget(self, name: str) -> None:
         """Forget a container that was removed."""
         self._ended.pop(name, None)

@@ -46,6 +46,7 @@ class JobReader:
         endpoint: Where they come from.
         prefix: Path before ``/containers``, the API version.
         started: Tells whether a container has begun.
+        known_ended: Tells of a container by name whether it is known to have ended; asks nobody.
         on_data: Called when something arrived.
         ranks: One for each rank.
         lock: Held by whoever reads.
@@ -56,6 +57,7 @@ class JobReader:
     endpoint: Endpoint
     prefix: str
     started: Started
+    known_ended: Callable[[str], bool]
     on_data: Callable[[], None]
     ranks: Sequence[RankReader]
     lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -85,11 +87,15 @@ class JobReader:
     def _read_rank(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
         while not rank.ended and self._open(rank):
             lines, gap = self._take(rank, share)
-            if lines or gap or not self.streams.ended(rank.key):
+            if lines or gap or not self._is_over(rank):
                 return lines, gap
             if self._close(rank) or self.started(rank.name) is not False:
                 break  # it is opened anew at the next call
         return [], None
+
+    def _is_over(self, rank: RankReader) -> bool:
+        """Return whether a stream brings no more: it has ended, or it hangs though its program has ended."""
+        return self.streams.ended(rank.key) or (self.streams.hangs(rank.key) and self.known_ended(rank.name))
 
     def _take(self, rank: RankReader, share: int) -> tuple[list[LogLine], Gap | None]:
         """Take *share* bytes of text if so much has arrived; around each short line the engine sends six times as much."""
@@ -114,7 +120,8 @@ class JobReader:
         started = self.started(rank.name)
         if started is None:
             return False
-        query = f"follow=1&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
+        # Of a container that was never started dockerd would wait for the start.
+        query = f"follow={started:d}&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
         self.streams.open(
             rank.key, self.endpoint, f"{self.prefix}/containers/{rank.name}/logs?{query}", on_data=self.on_data
         )
@@ -130,9 +137,9 @@ class JobReader:
             time.sleep(0.005)
 
     def _close(self, rank: RankReader) -> bool:
-        """Close a stream that has ended, and note whether that was the end of the output; return whether it broke."""
+        """Close a stream that is over, and note whether that was the end of the output; return whether it broke."""
         stream = self.streams.get(rank.key)
-        broken = stream is None or bool(stream.error) or bool(rank.rest)
+        broken = stream is None or not stream.ended or bool(stream.error) or bool(rank.rest)
         self.streams.close(rank.key)
         rank.ended = rank.after_end and not broken
         return broken
@@ -150,6 +157,7 @@ def open_reader(
     endpoint: Endpoint,
     prefix: str,
     started: Started,
+    known_ended: Callable[[str], bool],
     on_data: Callable[[], None],
 ) -> JobReader:
     """Return a reader of a job's output after *cursor*."""
@@ -159,4 +167,4 @@ def open_reader(
     ):
         streams.close(f"{handle.job_id}/{number}")
         ranks.append(RankReader(number, name, f"{handle.job_id}/{number}", place))
-    return JobReader(handle, streams, endpoint, prefix, started, on_data, ranks)
+    return JobReader(handle, streams, endpoint, prefix, started, known_ended, on_data, ranks)

@@ -1,13 +1,11 @@
 """Backends on the real engine that close what they opened, jobs for them, and a small registry that can misbehave."""
 
 import contextlib
-import fcntl
-import gc
+import json
 import os
 import secrets
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +17,7 @@ pytest.importorskip("docker")
 
 import docker
 from container_executor_docker import DockerBackend
+from docker_spare import spare_engine
 from docker_support import OWNERS, MakeBackend, MakeJob, Registry, Spare, guards
 
 from container_executor.models import JobSpec, Mark
@@ -53,7 +52,8 @@ def make_backend(tmp_path: Path, owner: str, engine: Mapping[str, str]) -> Itera
 
     def make(**settings: Any) -> DockerBackend:
         common = {"owner": owner, "directory": tmp_path, "dev": True, "host": engine["CE_DOCKER_HOST"]}
-        made.append(DockerBackend(**{**common, **settings}))
+        needed = json.loads(engine.get("CE_DOCKER_SETTINGS", "{}"))  # what an engine that is no dockerd needs
+        made.append(DockerBackend(**{**common, **needed, **settings}))
         OWNERS.add(made[-1].owner)
         return made[-1]
 
@@ -97,18 +97,8 @@ def registry() -> Iterator[Registry]:
 @pytest.fixture
 def spare(engine: Mapping[str, str]) -> Iterator[Spare]:
     """Call the second engine, which a test may break; what it prints is its address."""
-    program = engine.get("CE_DOCKER_SPARE") or str(Path(engine["CE_DOCKER_DAEMON"]).with_name("spare"))
-
-    def call(word: str) -> str:
-        done = subprocess.run([program, word], check=True, capture_output=True, text=True, timeout=90)
-        return done.stdout.strip()
-
-    with (Path(tempfile.gettempdir()) / "container-executor-docker-spare.lock").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # there is one on a machine, whoever else runs these tests
-        call("down")
+    with spare_engine(engine) as call:
         yield call
-        gc.collect()
-        call("down")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 from container_executor_docker import DockerBackend
+from docker_left import left
 from docker_support import OWNERS, MakeBackend, MakeJob
 
 from container_executor.models import JobState, Mark
@@ -96,15 +97,6 @@ def test_the_jobs_of_a_lost_state_directory_are_found_by_their_marks(
     assert found.mark == job.mark == attrs.evolve(Mark(**attrs.asdict(job.mark)))
     later.remove(found.handle)
     assert later.list_jobs() == []
-
-
-def left(api: Any, owner: str) -> list[str]:
-    """Return the names of what an owner has on the engine."""
-    filters = {"label": f"container-executor.owner={owner}"}
-    containers = [container["Names"][0] for container in api.containers(all=True, filters=filters)]
-    networks = [network["Name"] for network in api.networks(filters=filters)]
-    volumes = [volume["Name"] for volume in api.volumes(filters=filters)["Volumes"] or ()]
-    return [*containers, *networks, *volumes]
 
 
 def test_no_test_of_this_backend_left_anything_on_the_engine(api: Any) -> None:

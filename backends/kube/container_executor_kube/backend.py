@@ -90,7 +90,7 @@ class KubeBackend(Backend):
     def __attrs_post_init__(self) -> None:
         self._cluster = Cluster(self.kubeconfig, self.context, self.namespace)
         self._sights = Sights(self._cluster)
-        self._readers = Readers(self._cluster, self._sight)
+        self._readers = Readers(self._cluster, self._sight, self._known_ended)
 
     # --- asking for a job -------------------------------------------------------------------------------------------
 
@@ -167,6 +167,9 @@ class KubeBackend(Backend):
 
     def _sight(self, handle: Handle) -> Sight | None:
         return self._sights.of(self.owner, [handle.job_id]).get(handle.job_id)
+
+    def _known_ended(self, handle: Handle, rank: int) -> bool:
+        return self._sights.known_ended(handle.native_id, rank)
 
     # --- the engine ---------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,7 @@ class JobReader:
         endpoint: Tells where they come from.
         path: Tells the path of a pod's log.
         look: Tells where each rank's output is; None where there is no such job.
+        known_ended: Tells of a rank whether its program is known to have ended; asks nobody.
         on_data: Called when something arrived.
         ranks: One for each rank.
         lock: Held while it is read.
@@ -73,6 +74,7 @@ class JobReader:
     endpoint: Callable[[], Endpoint]
     path: Callable[[str], str]
     look: Callable[[], Mapping[int, Source] | None]
+    known_ended: Callable[[int], bool]
     on_data: Callable[[], None]
     ranks: Sequence[RankReader]
     lock: threading.Lock = attrs.field(factory=threading.Lock)
@@ -139,15 +141,15 @@ class JobReader:
         if over and self.streams.ended(rank.key):
             lost = self._close(rank, lines)
             gap = gap or lost
-        elif rank.lines.strange:
+        elif rank.lines.strange or (self.streams.hangs(rank.key) and self.known_ended(rank.rank)):
             gap = gap or self._close(rank, lines)
         rank.place = rank.lines.place if rank.lines else rank.place
         return lines, gap
 
     def _close(self, rank: RankReader, lines: list[LogLine]) -> Gap | None:
-        """End a stream that has ended: for good where the program had, else it is opened anew at the next call."""
+        """End a stream that is over: for good where the program had, else it is opened anew at the next call."""
         stream, taken = self.streams.get(rank.key), rank.lines
-        error = "closed" if stream is None else stream.error
+        error = "closed" if stream is None else stream.error or ("" if stream.ended else "the connection hangs")
         self.streams.close(rank.key)
         rank.lines = None
         if taken is None:
@@ -183,10 +185,11 @@ def open_reader(
     endpoint: Callable[[], Endpoint],
     path: Callable[[str], str],
     look: Callable[[], Mapping[int, Source] | None],
+    known_ended: Callable[[int], bool],
     on_data: Callable[[], None],
 ) -> JobReader:
     """Return a reader of a job's output after *cursor*."""
     ranks = []
     for number, place in enumerate(parse_cursor(cursor, handle.ranks)):
         ranks.append(RankReader(number, f"{handle.job_id}/{number}/{next(_COUNT)}", place))
-    return JobReader(handle, streams, endpoint, path, look, on_data, ranks)
+    return JobReader(handle, streams, endpoint, path, look, known_ended, on_data, ranks)

@@ -20,11 +20,13 @@ class Readers:
     Attributes:
         cluster: Where they are.
         look: Looks at a job; None where there is none.
+        known_ended: Tells of a job and a rank whether its program is known to have ended; asks nobody.
         wake: Called with a job id when something of its output arrived.
     """
 
     cluster: Cluster
     look: Callable[[Handle], Sight | None]
+    known_ended: Callable[[Handle, int], bool]
     wake: Callable[[str], None] = lambda _job_id: None
     _streams: Streams = attrs.field(factory=Streams, init=False)
     _readers: dict[str, JobReader] = attrs.field(factory=dict, init=False)
@@ -70,5 +72,6 @@ class Readers:
             endpoint=self.cluster.endpoint,
             path=lambda pod: f"{self.cluster.path('pods', pod)}/log",
             look=look,
+            known_ended=lambda rank: self.known_ended(handle, rank),
             on_data=lambda: self.wake(handle.job_id),
         )

@@ -67,6 +67,11 @@ class Sights:
             if len(self._ends) > ENDS_KEPT:
                 del self._ends[next(iter(self._ends))]
 
+    def known_ended(self, uid: str, rank: int) -> bool:
+        """Return whether the end of a rank of the Job with that uid was seen. Nobody is asked."""
+        with self._lock:
+            return rank in self._ends.get(uid, {})
+
     def forget(self, uid: str) -> None:
         """Forget a job that was removed."""
         with self._lock:

@@ -49,6 +49,7 @@ def reader_of(streams: Streams, sources: list[Mapping[int, Source] | None]) -> J
         endpoint=lambda: Endpoint("http://nowhere"),
         path=lambda pod: f"/{pod}",
         look=lambda: sources.pop(0) if len(sources) > 1 else sources[0],
+        known_ended=lambda _rank: False,
         on_data=lambda: None,
     )
 
@@ -123,3 +124,19 @@ def test_what_is_not_there_yet_is_no_end(seen: Mapping[int, Source] | None) -> N
     output, gaps, last = read(reader_of(Answers(), [seen]), calls=2)
 
     assert (output, gaps, last.end) == (b"", [], False)
+
+
+def test_a_stream_that_hangs_after_the_programs_end_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("container_executor.streams.HANGS", 0.0)
+    streams = Answers((FIRST, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+    reader = reader_of(streams, [{0: ENDED}])
+    reader.known_ended = lambda _rank: True
+    assert joined(reader.read(100_000).lines) == b"one\n"
+    hanging = Answers((b"", ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+    reader.streams = hanging
+    reader.read(100_000)
+    hanging._streams[reader.ranks[0].key].ended = False
+
+    output, gaps, last = read(reader)
+
+    assert (output, gaps, last.end) == (b"two\n", [], True)
