@@ -1,13 +1,17 @@
 """The daemon's own log: lines for people on a terminal, JSON for programs, always on the standard error."""
 
+import contextlib
 import logging
 import sys
+from typing import TextIO
 
+import attrs
 import structlog
 from structlog.dev import plain_traceback
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
+from container_executor.cli.output import note
 from container_executor.settings import LogFormat, Settings
 
 _TRACEBACKS = ExceptionDictTransformer(show_locals=False)
@@ -30,9 +34,33 @@ def configure(settings: Settings, *, quiet: bool = False) -> None:
     structlog.configure(
         processors=[*first, *_renderers(settings.log_format)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_Lossy(sys.stderr)),  # type: ignore[arg-type]  # all that it uses
     )
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[_of_libraries(first, settings.log_format)])
+
+
+def say(text: str, **fields: object) -> None:
+    """Tell whoever sent a signal what it does: a record where the log is JSON, else a line for people."""
+    if any(isinstance(each, structlog.processors.JSONRenderer) for each in structlog.get_config()["processors"]):
+        structlog.get_logger(__name__).warning(text, **fields)
+    else:
+        with contextlib.suppress(OSError):
+            note(text)
+
+
+@attrs.frozen
+class _Lossy:
+    """Writes what can be written: on a full disk, or with nobody reading, the log has gaps and the daemon goes on."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self.stream.flush()
 
 
 def _of_libraries(first: list[Processor], form: LogFormat) -> logging.Handler:

@@ -1,5 +1,6 @@
 """Runs the daemon until signals end it, and says what goes on running afterwards."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -9,7 +10,6 @@ from typing import NoReturn
 import anyio
 
 from container_executor.cli import daemon_log
-from container_executor.cli.output import note
 from container_executor.cli.program import Session
 from container_executor.execute.daemon import Daemon, Phase, open_daemon
 from container_executor.settings import Settings
@@ -51,14 +51,13 @@ async def obey(daemon: Daemon, signals: AsyncIterator[signal.Signals]) -> None:
     async for _ in signals:
         if daemon.phase < Phase.DRAINING:
             daemon.drain()
-            note(f"draining: {daemon.live} processes live; once more stops their jobs")
+            daemon_log.say(f"draining: {daemon.live} processes live; once more stops their jobs", live=daemon.live)
         elif daemon.phase < Phase.ABORTING:
             daemon.abort()
-            note(f"stopping {daemon.live} jobs; once more leaves them to their own end")
+            daemon_log.say(f"stopping {daemon.live} jobs; once more leaves them to their own end", live=daemon.live)
         else:
-            note(
-                f"left {daemon.live} jobs running; the engine ends each before its process is given to another executor"
-            )
+            words = "jobs running; the engine ends each before its process is given to another executor"
+            daemon_log.say(f"left {daemon.live} {words}", live=daemon.live)
             leave(130)
 
 
@@ -66,9 +65,8 @@ async def _reload(daemon: Daemon, hangups: AsyncIterator[signal.Signals], sessio
     async for _ in hangups:
         found = session.examine() if session is not None and session.examine is not None else None
         if found is None or found.problems:
-            note(
-                "the configuration is kept as it was: " + "; ".join(found.problems if found else ("it cannot be read",))
-            )
+            problems = list(found.problems) if found else ["it cannot be read"]
+            daemon_log.say("the configuration is kept as it was: " + "; ".join(problems), problems=problems)
             continue
         daemon_log.configure(found.settings)
         daemon.reload(found.settings)
@@ -77,11 +75,13 @@ async def _reload(daemon: Daemon, hangups: AsyncIterator[signal.Signals], sessio
 def _say_what_goes_on(daemon: Daemon) -> None:
     if daemon.live:
         deadline = daemon.handover_deadline.astimezone()
-        note(f"{daemon.live} jobs go on; start again before {deadline:%H:%M:%S}, or the server gives them to others")
+        words = f"jobs go on; start again before {deadline:%H:%M:%S}, or the server gives them to others"
+        daemon_log.say(f"{daemon.live} {words}", live=daemon.live, before=deadline.isoformat(timespec="seconds"))
 
 
 def leave(code: int) -> NoReturn:
     """End the program now: a call that is stuck in an engine's client must not keep it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # a full disk, or nobody who reads
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
