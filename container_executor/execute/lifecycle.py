@@ -58,12 +58,13 @@ class Life:
             ours.adopt_directories()  # before anybody else can take them
         try:
             end = await self._end()
+            if not end.leaves_open(ours.process):
+                end = await bring_out(ours, end)
             if open_still := end.leaves_open(ours.process):
                 await leave(ours, end)
             else:
-                outcome = await bring_out(ours, end.outcome)
                 self.closing = True
-                await report(ours, outcome)
+                await report(ours, end.outcome)
             await clear_away(ours, final=not open_still)
         finally:
             ours.directories.give_back()

@@ -78,6 +78,19 @@ def stopped_early(why: Why) -> Outcome:
     return failed(failure, f"{message}; it had not been launched")
 
 
+def stopped_while_storing(why: Why, outcome: Outcome) -> Outcome:
+    """Return the outcome of a job that had ended when its process was stopped, and whose results are not all stored."""
+    failure, message = _STOPPED[why]
+    return spoiled(outcome, failure, f"{message} before its results were stored")
+
+
+def spoiled(outcome: Outcome, failure: FailureClass, message: str) -> Outcome:
+    """Return what an outcome becomes when something goes wrong after the job's end: its own failure stays the class."""
+    if not outcome.succeeded:
+        return attrs.evolve(outcome, message=f"{outcome.message}; {message}")
+    return attrs.evolve(outcome, succeeded=False, failure=failure, message=message)
+
+
 def class_of(error: BackendError) -> FailureClass:
     """Return the class of an engine's error."""
     if error.failure:

@@ -3,7 +3,8 @@
 ``CE_KILL=before:7`` kills it with SIGKILL before the seventh journal record is written, ``after:7`` after it; the number counts
 from the first record of this run. ``CE_CLOCK=FILE`` adds the seconds that the file holds to its time of day, as if somebody had
 set the clock; the file is read anew each time. ``CE_FAULTY=FOLDER`` makes the process backend a bad one: its plan raises for the
-image ``raises``, its submit never returns for the image ``blocks``, and it does not answer while ``FOLDER/silent`` is there.
+image ``raises``, its submit never returns for the image ``blocks``, and it does not answer while ``FOLDER/silent`` is there. While
+``FOLDER/lossy`` is there, the first submit of each job is carried out, noted in ``FOLDER/made``, and not answered.
 """
 
 import itertools
@@ -54,7 +55,10 @@ def _make_faulty(folder: Path) -> None:
     def blocking_submit(backend: ProcessBackend, asked: Plan, *, lifetime: timedelta | None) -> Handle:
         if asked.job.image == "blocks":
             threading.Event().wait()
-        return submit(backend, asked, lifetime=lifetime)
+        handle = submit(backend, asked, lifetime=lifetime)
+        if (folder / "lossy").exists() and _is_first(folder / "made", asked.job_id):
+            raise UnavailableError("the reply was lost")
+        return handle
 
     def silent_status(backend: ProcessBackend, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
         if (folder / "silent").exists():
@@ -63,6 +67,15 @@ def _make_faulty(folder: Path) -> None:
 
     for name, function in (("plan", faulty_plan), ("submit", blocking_submit), ("status", silent_status)):
         setattr(ProcessBackend, name, function)
+
+
+def _is_first(folder: Path, name: str) -> bool:
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

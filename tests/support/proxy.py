@@ -1,5 +1,6 @@
 """A network that does not keep its promises: stands before a server and delays, loses, resets or refuses chosen calls."""
 
+import base64
 import enum
 import json
 from collections import Counter
@@ -34,6 +35,7 @@ class Proxy:
         port: Its own port.
         seen: How many calls of each message type arrived.
         delay: Seconds that a call with LATE waits.
+        only: The process whose calls are harmed; "" for all calls.
         date_shift: Added to the time that the server tells with its answers.
     """
 
@@ -42,6 +44,7 @@ class Proxy:
     port: int = 0
     seen: Counter[str] = attrs.field(factory=Counter)
     delay: float = 5.0
+    only: str = ""
     date_shift: timedelta = timedelta()
     _plans: dict[str, list[Harm]] = attrs.field(factory=dict)
     _always: dict[str, Harm] = attrs.field(factory=dict)
@@ -115,7 +118,7 @@ class Proxy:
     async def _answer(self, request: web.Request, body: bytes) -> web.StreamResponse:
         message = _message(body)
         self.seen[message] += 1
-        harm = Harm.LOSE_CALL if self._away else self._harm_for(message)
+        harm = Harm.LOSE_CALL if self._away else self._harm_for(message) if _is_about(body, self.only) else None
         if harm is Harm.LOSE_CALL:
             return _reset(request)
         if harm is Harm.FAIL:
@@ -149,6 +152,10 @@ def _message(body: bytes) -> str:
         return str(json.loads(body)["payloadtype"])
     except (ValueError, TypeError, KeyError):
         return ""
+
+
+def _is_about(body: bytes, process_id: str) -> bool:
+    return process_id.encode() in (base64.b64decode(json.loads(body)["payload"]) if process_id else b"")
 
 
 def _reset(request: web.Request) -> web.Response:

@@ -9,7 +9,7 @@ from container_executor.execute.decide import Why
 from container_executor.execute.journal import Stage
 from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.end import End
-from container_executor.execute.outcome import Outcome, output_of
+from container_executor.execute.outcome import Outcome, output_of, spoiled, stopped_while_storing
 from container_executor.execute.staging.errors import StagingError
 from container_executor.execute.who import what_became, who_ran_what
 from container_executor.logs import Logger
@@ -44,32 +44,34 @@ async def leave(ours: Assignment, end: End) -> None:
         await ours.output.finish(LAST_OUTPUT)
 
 
-async def bring_out(ours: Assignment, outcome: Outcome) -> Outcome:
-    """Store what the job has left, once; return the outcome, which that may have changed."""
+async def bring_out(ours: Assignment, end: End) -> End:
+    """Store what the job has left, once; return the end, which that may have changed."""
     if ours.steps.record.stage is Stage.ENDED and ours.steps.record.handle is not None:
-        outcome = await _store_results(ours, outcome)
-        ours.steps.staged(outcome)
-    if not outcome.succeeded:
-        ours.output.say("outcome", outcome.reason)
+        end = await _store_results(ours, end)
+        if end.leaves_open(ours.process):
+            return end
+        ours.steps.staged(end.outcome)
+    if not end.outcome.succeeded:
+        ours.output.say("outcome", end.outcome.reason)
     if ours.directories:
         with anyio.move_on_after(ours.lease.end - now()):
             # before the close: whoever hears of it may submit the next job for them at once
             await ours.directories.leave(final=True)
-    return outcome
+    return end
 
 
-async def _store_results(ours: Assignment, outcome: Outcome) -> Outcome:
-    """Store what the job has left; failing at that fails a job that succeeded."""
+async def _store_results(ours: Assignment, end: End) -> End:
+    """Store what the job has left; failing at that, or being stopped meanwhile, fails a job that succeeded."""
     with anyio.CancelScope() as scope:
         if ours.interrupt.why is None:
             ours.interrupt.attach(scope)
         try:
             await ours.directories.bring_out(ours.lease.end - now())
         except StagingError as error:
-            if not outcome.succeeded:
-                return attrs.evolve(outcome, message=f"{outcome.message}; {error}")
-            return attrs.evolve(outcome, succeeded=False, failure=error.failure, message=str(error))
-    return outcome
+            return attrs.evolve(end, outcome=spoiled(end.outcome, error.failure, str(error)))
+    if scope.cancelled_caught and ours.interrupt.why is not None:
+        return End(stopped_while_storing(ours.interrupt.why, end.outcome), ours.interrupt.why)
+    return end
 
 
 async def report(ours: Assignment, outcome: Outcome) -> None:
