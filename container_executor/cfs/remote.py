@@ -17,7 +17,7 @@ class RemoteFile:
         path: Below the root label, with "/" between its parts.
         size: Bytes.
         checksum: SHA-256 of its content, lowercase hex.
-        object: Key of its content in the object store; nothing is there for an empty file.
+        object: Key of its content in the object store; other clients may have put nothing there for an empty file.
     """
 
     path: str

@@ -88,6 +88,7 @@ class Mover:
         store: Where the contents are kept.
         tree: The directory.
         hashes: Learns the checksums of what was moved.
+        prefix: Begins the keys of what is stored.
         moved: Told the bytes of each piece that was moved.
         budget: Bounds the memory of all movers together.
         stop: Ends what is under way, before anything gets its final name.
@@ -96,6 +97,7 @@ class Mover:
     store: "Store"
     tree: Tree
     hashes: Hashes
+    prefix: str = ""
     moved: Counter = lambda _count: None
     budget: Budget = attrs.field(factory=Budget)
     stop: threading.Event = attrs.field(factory=threading.Event)
@@ -114,7 +116,7 @@ class Mover:
     def _send_once(self, file: LocalFile) -> Sent:
         with self.tree.reading(file.path) as descriptor, self._counting() as moved:
             before, looked = Stamp.of(os.fstat(descriptor)), time.time()
-            key = self.store.new_key()
+            key = self.store.new_key(self.prefix)
             if before.size <= WHOLE:
                 checksum = self._send_whole(descriptor, before.size, key, moved)
             else:
@@ -123,7 +125,6 @@ class Mover:
                 self._forget(key)
                 raise ChangingError(f"{self._name(file.path)}: is being written to; it was not stored")
         self.hashes.put(before, checksum, looked=looked)
-        # An empty file has no object: that is how the official client writes and reads them.
         return Sent(before.size, checksum, key, before)
 
     def _send_whole(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
@@ -135,8 +136,8 @@ class Mover:
             if count != size:
                 raise ChangingError("a file changed its size while it was read")
             self._check()
-            if size:
-                self.store.put(key, content)
+            # An empty file too: pycolonies asks for its object, and the official client when it downloads a snapshot.
+            self.store.put(key, content)
             moved(size)
             return hashlib.sha256(content).hexdigest()
 
