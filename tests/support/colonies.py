@@ -156,7 +156,9 @@ class Colony:
 
         def reached() -> Process | None:
             process = self.process(process_id)
-            return process if process.state in wanted else None
+            # The Colonies server writes the reasons of a failure in a step of its own, after the state.
+            late = SERVER and process.state is ProcessState.FAILED and not process.errors
+            return process if process.state in wanted and not late else None
 
         return wait_for(reached, f"{process_id[:8]} in {[state.name for state in wanted]}", patience)
 
