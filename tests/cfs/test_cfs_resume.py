@@ -93,7 +93,7 @@ def command(
         "COLONIES_SERVER_HOST": "127.0.0.1",
         "COLONIES_SERVER_PORT": str(rig.colony.port),
         "COLONIES_TLS": "false",
-        "COLONIES_COLONY_NAME": "dev",
+        "COLONIES_COLONY_NAME": rig.colony.name,
         "COLONIES_PRVKEY": rig.colony.user.key,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
