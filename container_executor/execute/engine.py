@@ -31,6 +31,8 @@ STUCK_LIMIT = 8
 PAUSE = 0.2
 PAUSE_LIMIT = 10.0
 """Seconds between two tries of a call that was not answered: the first, and the longest."""
+PATIENCE = 1.0
+"""The pause from which on the user is told what is waited for."""
 
 T = TypeVar("T")
 
@@ -188,8 +190,15 @@ def timedelta_until(moment: float) -> timedelta:
     return timedelta(seconds=max(0.0, moment - now()))
 
 
-async def until_answered(call: Callable[[], Awaitable[T]], *, until: float | None) -> T:
+async def until_answered(
+    call: Callable[[], Awaitable[T]], *, until: float | None, tell: Callable[[UnavailableError], None] | None = None
+) -> T:
     """Call again and again while the engine does not answer, with growing pauses, until a moment of the boot clock.
+
+    Args:
+        call: What is asked.
+        until: When to give up; None for never.
+        tell: Told why there is no answer, once that takes longer than a moment.
 
     Raises:
         UnavailableError: It had not answered by then.
@@ -203,5 +212,7 @@ async def until_answered(call: Callable[[], Awaitable[T]], *, until: float | Non
             if left <= pause:
                 raise
             log.warning("the engine does not answer; asking again", error=str(error))
+            if tell is not None and pause >= PATIENCE:
+                tell(error)
         await anyio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
         pause = min(PAUSE_LIMIT, 2 * pause)

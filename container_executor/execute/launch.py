@@ -15,7 +15,7 @@ from container_executor.execute.clock import Bell, now, wall
 from container_executor.execute.decide import Act, Sight, Step, Stop, Times, Why, decide
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.monitor import Monitor, Watched
-from container_executor.execute.outcome import Outcome, conclude, vanished
+from container_executor.execute.outcome import Outcome, conclude, vanished, waited_for
 from container_executor.logs import Logger
 from container_executor.models import Handle, JobState, Plan
 
@@ -90,7 +90,11 @@ class Launch:
         Raises:
             BackendError: The engine refused, or did not answer in time.
         """
-        return await until_answered(lambda: self.engine.submit(self.plan, lease_end=lease_end), until=until)
+        return await until_answered(
+            lambda: self.engine.submit(self.plan, lease_end=lease_end),
+            until=until,
+            tell=lambda error: self.on_waiting(waited_for(error)),
+        )
 
     def attend(self, handle: Handle, *, submitted: float) -> Watched:
         """Begin to watch the job; its output can be read from now on."""

@@ -98,6 +98,12 @@ def class_of(error: BackendError) -> FailureClass:
     return FailureClass.ENGINE_UNAVAILABLE if isinstance(error, UnavailableError) else FailureClass.NEVER_STARTED
 
 
+def waited_for(error: BackendError) -> str:
+    """Return what a user is told while an engine, or a registry, that did not answer is asked again."""
+    failure = class_of(error)
+    return f"{failure.value}: {error} ({failure.hint}); asking again"
+
+
 def output_of(outcome: Outcome) -> list[Any]:
     """Return what a process is closed with: a JSON list that rank 0 wrote as it is, any other text as one element."""
     if not outcome.output:

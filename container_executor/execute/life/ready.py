@@ -11,6 +11,7 @@ from container_executor.execute.clock import now
 from container_executor.execute.engine import until_answered
 from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.end import NoRoomError
+from container_executor.execute.outcome import class_of, waited_for
 from container_executor.execute.progress import Reporter
 from container_executor.funcspec import FunctionSpec, make_job
 from container_executor.funcspec.model import SYNC
@@ -103,5 +104,9 @@ async def _bring_in(ours: Assignment) -> None:
 async def _with_image(ours: Assignment, job: JobSpec) -> JobSpec:
     engine = ours.site.engine
     plan, reporter = engine.backend.plan(job), Reporter(ours.tell)
-    pinned = await until_answered(lambda: engine.prepare(plan, reporter), until=ours.lease.stop_at)
+    pinned = await until_answered(
+        lambda: engine.prepare(plan, reporter),
+        until=ours.lease.stop_at,
+        tell=lambda error: ours.tell(f"image: {class_of(error)}", f"waiting: {waited_for(error)}"),
+    )
     return job if pinned is None else attrs.evolve(job, image=pinned)
