@@ -5,9 +5,9 @@ result.
 """
 
 import logging
+import sys
 
 import attrs
-import structlog
 
 
 @attrs.frozen
@@ -33,7 +33,8 @@ class Logger:
         self._write("exception", event, fields)
 
     def _write(self, method: str, event: str, fields: dict[str, object]) -> None:
-        if structlog.is_configured():
+        structlog = sys.modules.get("structlog")  # a tenth of a second that only a program pays which has set it up
+        if structlog is not None and structlog.is_configured():
             getattr(structlog.get_logger(self.name), method)(event, **fields)
         else:
             words = " ".join(f"{name}={value!r}" for name, value in fields.items())

@@ -53,8 +53,9 @@ class Orphan:
 
 async def find_orphans(syncer: Syncer) -> list[Orphan]:
     """Return our objects of this colony that no revision of any file names and that are older than a day."""
-    now = time.time()
-    stored = {key: (size, added) for key, size, added in await syncer.in_thread(lambda: list(syncer.store.listing()))}
+    now, prefix = time.time(), await syncer.prefix()
+    listing = await syncer.in_thread(lambda: list(syncer.store.listing(prefix)))
+    stored = {key: (size, added) for key, size, added in listing}
     named: set[str] = set()
 
     async def one(label: str) -> None:

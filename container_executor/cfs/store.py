@@ -8,19 +8,17 @@ import http
 import re
 import secrets
 import ssl
+import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from hashlib import sha256
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
-import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import LocalStore, S3Store
 
 from container_executor.cfs.errors import (
     DiskError,
@@ -37,12 +35,19 @@ if TYPE_CHECKING:  # stubs: they are not there at run time
     from obstore.store import RetryConfig
 
 CHUNK = 2**18
-PREFIX = 16
+_KEY = 64
 _SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 _STATUS = re.compile(r"status code: (\d+)(?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
+
+
+def _obstore() -> Any:
+    import obstore.exceptions  # noqa: PLC0415 - what moves nothing need not wait for it
+    import obstore.store  # noqa: PLC0415
+
+    return obstore
 
 
 @attrs.frozen
@@ -62,23 +67,31 @@ class Store:
     Attributes:
         name: What messages call it.
         place: What file records say of it.
-        prefix: Begins the keys of our own objects, so that others' can be told apart; hex digits.
         verify: Whether certificates are checked.
     """
 
     name: str
     place: Place
-    prefix: str
-    _inner: Any
+    _open: Callable[[], Any]
     verify: bool = True
+    _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
-    def new_key(self) -> str:
-        """Return a key that no object has: 64 hex digits, as the official client makes them."""
-        return self.prefix + secrets.token_hex(32)[len(self.prefix) :]
+    @property
+    def _inner(self) -> Any:
+        with self._lock:  # many threads may want it first
+            return self._opened
+
+    @cached_property
+    def _opened(self) -> Any:
+        return self._open()
+
+    def new_key(self, prefix: str = "") -> str:
+        """Return a key that no object has: 64 hex digits, as the official client makes them, of which *prefix* is the first."""
+        return prefix + secrets.token_hex(_KEY // 2)[len(prefix) :]
 
     def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store an object in one piece."""
-        self._making_bucket(lambda: obstore.put(self._inner, key, data, use_multipart=False))
+        self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
 
     @contextmanager
     def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
@@ -92,7 +105,7 @@ class Store:
         with self._told():
             # The writer has no way to abort. What is never closed never becomes an object; the store's own rules end its parts.
             writer: Any = self._making_bucket(
-                lambda: obstore.open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
+                lambda: _obstore().open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
             )
             yield writer
             writer.close()
@@ -100,13 +113,13 @@ class Store:
     def size(self, key: str) -> int:
         """Return the size of an object in bytes."""
         with self._told():
-            return int(obstore.head(self._inner, key)["size"])
+            return int(_obstore().head(self._inner, key)["size"])
 
     def read(self, key: str, start: int = 0) -> Iterator[memoryview]:
         """Yield the content of an object piece by piece, from the byte *start*."""
         options: GetOptions = {"range": {"offset": start}} if start else {}
         with self._told():
-            for piece in obstore.get(self._inner, key, options=options).stream(min_chunk_size=CHUNK):
+            for piece in _obstore().get(self._inner, key, options=options).stream(min_chunk_size=CHUNK):
                 yield memoryview(piece)
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -114,23 +127,23 @@ class Store:
         with self._told():
             for start in range(0, len(keys), 1000):
                 try:
-                    obstore.delete(self._inner, list(keys[start : start + 1000]))
+                    _obstore().delete(self._inner, list(keys[start : start + 1000]))
                 except FileNotFoundError:  # a local folder says so; the others of the piece may be left
                     self._delete_one_by_one(keys[start : start + 1000])
 
     def _delete_one_by_one(self, keys: Sequence[str]) -> None:
         for key in keys:
             try:
-                obstore.delete(self._inner, key)
+                _obstore().delete(self._inner, key)
             except FileNotFoundError:
                 continue
 
-    def listing(self) -> Iterator[tuple[str, int, float]]:
-        """Yield key, size in bytes and time of storing, in seconds since 1970, of our own objects."""
+    def listing(self, prefix: str = "") -> Iterator[tuple[str, int, float]]:
+        """Yield key, size in bytes and time of storing, in seconds since 1970, of the objects whose keys begin with *prefix*."""
         with self._told():
-            for batch in obstore.list(self._inner):
+            for batch in _obstore().list(self._inner):
                 for item in batch:
-                    if item["path"].startswith(self.prefix):
+                    if item["path"].startswith(prefix):
                         yield item["path"], int(item["size"]), item["last_modified"].timestamp()
 
     def _making_bucket(self, call: Any) -> Any:
@@ -145,7 +158,7 @@ class Store:
 
     def _make_bucket(self) -> None:
         """Make the bucket: obstore has no call for it, but signs one."""
-        url = obstore.sign(self._inner, "PUT", "", timedelta(minutes=1))
+        url = _obstore().sign(self._inner, "PUT", "", timedelta(minutes=1))
         context = ssl.create_default_context() if self.verify else ssl._create_unverified_context()  # noqa: S323, SLF001
         request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
         try:
@@ -164,7 +177,7 @@ class Store:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (BaseError, OSError) as error:
+        except (_obstore().exceptions.BaseError, OSError) as error:
             raise _translated(self.name, error) from error
 
 
@@ -174,7 +187,8 @@ def _translated(name: str, error: Exception) -> StoreError | DiskError:
     said = " ".join(part for part in (code.groups() if code else ()) if part) or _short(text)
     if isinstance(error, FileNotFoundError):
         return ObjectMissingError(f"{name} does not have the object ({said})")
-    if isinstance(error, PermissionDeniedError | UnauthenticatedError | PermissionError):
+    denials = (_obstore().exceptions.PermissionDeniedError, _obstore().exceptions.UnauthenticatedError, PermissionError)
+    if isinstance(error, denials):
         return StoreDeniedError(f"{name} refused us ({said}); check its keys and their rights in [cfs]")
     if "No space left" in text or "os error 28" in text or "Quota exceeded" in text:
         return DiskError(f"{name} is full; free space there", full=True)
@@ -195,15 +209,14 @@ def open_store(settings: Settings) -> Store:
     Raises:
         SettingsError: None is set, or it cannot be used.
     """
-    prefix = sha256(settings.server.colony.encode()).hexdigest()[:PREFIX]
     if settings.cfs.store is StoreKind.FOLDER:
         settings.require("cfs.folder")
-        return folder_store(settings.cfs.folder or Path(), prefix)
+        return folder_store(settings.cfs.folder or Path())
     settings.require("cfs.endpoint", "cfs.bucket", "cfs.access_key", "cfs.secret_key")
-    return _s3(settings, prefix)
+    return _s3(settings)
 
 
-def folder_store(folder: Path, prefix: str = "") -> Store:
+def folder_store(folder: Path) -> Store:
     """Return a store in a folder, which is made if it is missing.
 
     Raises:
@@ -213,29 +226,32 @@ def folder_store(folder: Path, prefix: str = "") -> Store:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"cfs.folder: {folder}: {error.strerror}") from None
-    return Store(f"the file store {folder}", Place(), prefix, LocalStore(folder))
+    return Store(f"the file store {folder}", Place(), lambda: _obstore().store.LocalStore(folder))
 
 
-def _s3(settings: Settings, prefix: str) -> Store:
+def _s3(settings: Settings) -> Store:
     cfs = settings.cfs
     scheme, found, host = cfs.endpoint.rstrip("/").rpartition("://")
     tls = scheme == "https" if found else cfs.tls
     verify = not cfs.skip_verify
-    inner = S3Store(
-        cfs.bucket,
-        endpoint=f"{'https' if tls else 'http'}://{host}",
-        region=cfs.region or "us-east-1",
-        access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
-        secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
-        virtual_hosted_style_request=False,
-        client_options={
-            "allow_http": not tls,
-            "allow_invalid_certificates": not verify,
-            "timeout": _TOTAL,
-            "read_timeout": _SILENCE,
-            "connect_timeout": _CONNECT,
-        },
-        retry_config=_RETRY,
-    )
+
+    def opened() -> Any:
+        return _obstore().store.S3Store(
+            cfs.bucket,
+            endpoint=f"{'https' if tls else 'http'}://{host}",
+            region=cfs.region or "us-east-1",
+            access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
+            secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
+            virtual_hosted_style_request=False,
+            client_options={
+                "allow_http": not tls,
+                "allow_invalid_certificates": not verify,
+                "timeout": _TOTAL,
+                "read_timeout": _SILENCE,
+                "connect_timeout": _CONNECT,
+            },
+            retry_config=_RETRY,
+        )
+
     place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
-    return Store(f"the file store {host}/{cfs.bucket}", place, prefix, inner, verify)
+    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify)

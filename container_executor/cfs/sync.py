@@ -7,9 +7,10 @@ is kept.
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 import anyio
@@ -29,7 +30,7 @@ from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
-from container_executor.cfs.transfer import Budget, Mover, Sent, unfinished_path
+from container_executor.cfs.transfer import Budget, Counter, Mover, Sent, unfinished_path
 from container_executor.cfs.tree import Tree
 from container_executor.client import Client, FileRecord, NoAnswerError, NotFoundError
 from container_executor.logs import Logger
@@ -43,6 +44,8 @@ T = TypeVar("T")
 
 PATIENCE = 30.0
 """Seconds for which a store or a server that does not answer is asked again."""
+PREFIX = 16
+"""Hex digits that tell the contents of one colony from those of others in the same store."""
 _PAUSE, _PAUSE_LIMIT = 0.5, 5.0
 
 
@@ -87,6 +90,11 @@ class Syncer:
     files_at_once: int = AT_ONCE
     threads: anyio.CapacityLimiter = attrs.field(factory=_workers)
     budget: Budget = attrs.field(factory=Budget)
+
+    async def prefix(self) -> str:
+        """Return what the keys of this colony's contents begin with: others do, of whatever name and on whatever server."""
+        owner = await self.again(self.client.owner_id)
+        return sha256(f"{self.client.colony}/{owner}".encode()).hexdigest()[:PREFIX]
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -155,8 +163,6 @@ class Syncer:
         failures: list[CfsError] = []
         going_on = {unfinished_path(file) for file in plan.to_download}
         await self.in_thread(tree.discard, [path for path in plan.unfinished if path not in going_on])
-        stop = threading.Event()
-        mover = Mover(self.store, tree, self.hashes, progress.moved, self.budget, stop)
 
         async def guarded(work: Callable[[], Awaitable[None]]) -> None:
             try:
@@ -167,23 +173,29 @@ class Syncer:
                     raise
                 failures.append(error)
 
-        jobs = [partial(self._up, mover, file, label) for file in plan.to_upload]
-        jobs += [partial(self._down, mover, file) for file in plan.to_download]
-        try:
-            await each(jobs, guarded, at_once=self.files_at_once)
-        finally:
-            stop.set()
-            self.hashes.save()
+        if not plan.empty:
+            prefix = await self.prefix() if plan.to_upload else ""
+            with self._moving(tree, prefix, progress.moved) as mover:
+                jobs = [partial(self._up, mover, file, label) for file in plan.to_upload]
+                jobs += [partial(self._down, mover, file) for file in plan.to_download]
+                await each(jobs, guarded, at_once=self.files_at_once)
         if failures:
             raise SyncError(failures)
 
-    async def fetch(self, tree: Tree, file: RemoteFile) -> None:
-        """Put one stored file into a directory."""
+    @contextmanager
+    def _moving(self, tree: Tree, prefix: str = "", moved: Counter = lambda _count: None) -> Iterator[Mover]:
+        """Yield what moves files; afterwards threads that are still at it stop, and what was learnt is kept."""
         stop = threading.Event()
         try:
-            await self._down(Mover(self.store, tree, self.hashes, budget=self.budget, stop=stop), file)
+            yield Mover(self.store, tree, self.hashes, prefix, moved, self.budget, stop)
         finally:
             stop.set()
+            self.hashes.save()
+
+    async def fetch(self, tree: Tree, file: RemoteFile) -> None:
+        """Put one stored file into a directory."""
+        with self._moving(tree) as mover:
+            await self._down(mover, file)
 
     async def store_file(self, tree: Tree, path: str, label: str) -> bool:
         """Store one file of a directory under a label, unless it is there already; return whether it was stored."""
@@ -193,11 +205,8 @@ class Syncer:
             kept = await self.again(lambda: self.client.file(*label_of(label, path)))
             if kept.size == file.size and kept.checksum == await self.checksum(tree, file):
                 return False
-        stop = threading.Event()
-        try:
-            await self._up(Mover(self.store, tree, self.hashes, budget=self.budget, stop=stop), file, label)
-        finally:
-            stop.set()
+        with self._moving(tree, await self.prefix()) as mover:
+            await self._up(mover, file, label)
         return True
 
     async def _down(self, mover: Mover, file: RemoteFile) -> None:

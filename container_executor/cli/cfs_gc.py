@@ -18,8 +18,8 @@ from container_executor.units import format_size
 def gc(settings: Settings, *, delete: bool, as_json: bool, dev: bool) -> None:
     """List, or remove, contents in the object store that no record names.
 
-    An upload that was cut off leaves one. Only contents are looked at that this program stored for a colony of this name more
-    than a day ago. Where two servers with colonies of the same name share one store, do not delete.
+    An upload that was cut off leaves one. Only contents are looked at that this program stored for this colony more than a day ago;
+    those of other colonies in the same store are left alone, whatever their names and their servers.
     """
 
     async def work(syncer: Syncer) -> list[Orphan]:

@@ -43,6 +43,11 @@ class ColonyCalls(Caller):
         """Return all colonies. Needs the server owner's key."""
         return await self._ask(Call("getcoloniesmsg", {}, many(_colony), repeatable=True))
 
+    async def owner_id(self) -> str:
+        """Return the id of the colony owner's key, which tells the colony from others of its name. Any member may ask."""
+        read = about("name", self.colony, lambda row: row.text("colonyid"))
+        return await self._ask(Call("getcolonymsg", self._here(), read, repeatable=True))
+
     async def remove_colony(self, name: str) -> None:
         """Delete a colony and all that is in it. Needs the server owner's key."""
         await self._ask(Call("removecolonymsg", {"colonyname": name}, nothing))

@@ -3,7 +3,6 @@
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -38,7 +37,7 @@ def bucket() -> Iterator[str]:
 @pytest.fixture(params=["folder", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "folder":
-        return folder_store(tmp_path / "objects", sha256(b"dev").hexdigest()[:16])
+        return folder_store(tmp_path / "objects")
     require_engine("minio")
     return open_store(s3_settings(request.getfixturevalue("bucket")))
 

@@ -20,7 +20,7 @@ def run(rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str
         "COLONIES_SERVER_HOST": "127.0.0.1",
         "COLONIES_SERVER_PORT": str(rig.colony.port),
         "COLONIES_TLS": "false",
-        "COLONIES_COLONY_NAME": "dev",
+        "COLONIES_COLONY_NAME": rig.colony.name,
         "COLONIES_PRVKEY": rig.colony.user.key,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
@@ -137,8 +137,9 @@ def test_contents_without_a_record_are_listed_first_and_removed_when_asked(
     rig.sync(here)
     (here / "f").write_text("two")
     rig.sync(here)
-    key = rig.store.new_key()
+    key, other = rig.store.new_key(rig.colony.call(rig.syncer.prefix)), rig.store.new_key("0" * 16)
     rig.store.put(key, b"orphan")
+    rig.store.put(other, b"of a colony of this name on another server")
 
     assert key not in run("gc").stdout
     monkeypatch.setattr(remove, "YOUNG", -1.0)
@@ -148,6 +149,7 @@ def test_contents_without_a_record_are_listed_first_and_removed_when_asked(
     assert key in [orphan["key"] for orphan in json.loads(told.stdout)]
     assert rig.content("/data", "f") == b"two"
     assert json.loads(run("gc", "--json").stdout) == []
+    assert [name for name, *_ in rig.store.listing("0" * 16)] == [other]
 
 
 def test_development_mode_needs_no_setting(rig: Rig, tmp_path: Path) -> None:
