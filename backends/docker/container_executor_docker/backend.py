@@ -27,7 +27,7 @@ from container_executor_docker.labels import JOB, container_names, found_jobs, n
 from container_executor_docker.launch import Launcher
 from container_executor_docker.paths import Paths
 from container_executor_docker.reader import JobReader, open_reader
-from container_executor_docker.settings import DockerSettings
+from container_executor_docker.settings import DockerSettings, LogDriver
 from container_executor_docker.states import Boot, job_status, started, with_output
 
 CAPACITY_SECONDS = 5.0
@@ -108,6 +108,7 @@ class DockerBackend(DockerSettings, Backend):
                     started=lambda name: self._started(handle, name),
                     known_ended=self._containers.known_ended,
                     on_data=lambda: self._wake(handle.job_id),
+                    local=self.log_driver is LogDriver.LOCAL,
                 )
             return reader
 

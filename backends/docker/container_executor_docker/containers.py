@@ -68,7 +68,7 @@ class Containers:
         """Return the list of all our containers, or of the *live* ones: made and not ended."""
         filters: dict[str, Any] = {"label": f"{OWNER}={self.owner()}"}
         if live:
-            filters["status"] = ["created", "running", "paused", "restarting"]
+            filters["status"] = ["created", "running", "paused"]
         listed: Sequence[Mapping[str, Any]] = self.connection.api.containers(all=True, filters=filters)
         return listed
 

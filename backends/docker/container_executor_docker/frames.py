@@ -1,7 +1,8 @@
 """Docker's log stream: frames of eight bytes of header and a payload that begins with a time. Pure.
 
 A line longer than 16 KiB comes as several frames that all bear the time of the first (dockerd, daemon/logger/copier.go), and
-dockerd 20.10 loses the newline after them: the next time on the same stream shows that there was one.
+dockerd's driver ``local`` loses the newline after them: the next time on the same stream shows that there was one. Podman keeps
+the newline, gives each piece a time of its own, tells times in the engine's zone, and of old in whole seconds only.
 
 A place in the log of a rank is the time of a frame that no older one follows, and how many frames from there on were passed on.
 """
@@ -17,6 +18,8 @@ from container_executor.models import Gap, LogLine
 
 HEADER = 8
 _STREAMS = {0: "out", 1: "out", 2: "err"}
+_FAULT = 3
+"""A frame with dockerd's words of why it can read no further, without a time (dockerd, pkg/stdcopy: ``Systemerr``)."""
 
 
 @attrs.frozen
@@ -51,9 +54,9 @@ class Frame(NamedTuple):
 
 
 def split(data: bytes, rank: int) -> tuple[list[Frame], bytes]:
-    """Return the whole frames at the start of *data*, and the rest."""
+    """Return the whole frames at the start of *data*, and the rest. One that tells of a fault, and all after it, stay in the rest."""
     frames, at = [], 0
-    while len(data) - at >= HEADER:
+    while len(data) - at >= HEADER and data[at] != _FAULT:
         size = int.from_bytes(data[at + 4 : at + HEADER], "big")
         end = at + HEADER + size
         if end > len(data):
@@ -67,7 +70,15 @@ def _frame(kind: int, payload: bytes, rank: int) -> Frame:
     time, _, text = payload.partition(b" ")
     complete = text.endswith(b"\n")
     line = LogLine(rank, _STREAMS.get(kind), text[:-1] if complete else text, complete)
-    return Frame(time.decode("ascii", "replace"), line)
+    return Frame(_utc(time.decode("ascii", "replace")), line)
+
+
+def _utc(time: str) -> str:
+    """Return a time with its digits as they are, in the zone in which all times can be compared."""
+    if time.endswith("Z"):
+        return time
+    whole, dot, fraction = time[:-6].partition(".")
+    return f"{datetime.fromisoformat(whole + time[-6:]).astimezone(UTC):%Y-%m-%dT%H:%M:%S}{dot}{fraction}Z"
 
 
 @attrs.frozen
@@ -97,13 +108,13 @@ def leave_out(frames: Sequence[Frame], skip: Skip) -> tuple[list[Frame], Skip, G
     return list(frames[seen:]), Skip(skip.place, skip.left - seen), None
 
 
-def pass_on(place: Place, frames: Sequence[Frame]) -> tuple[list[LogLine], Place]:
-    """Return the lines of *frames*, newlines that were lost among them, and the place after them."""
+def pass_on(place: Place, frames: Sequence[Frame], *, mend: bool) -> tuple[list[LogLine], Place]:
+    """Return the lines of *frames*, newlines that were lost among them (*mend*), and the place after them."""
     lines: list[LogLine] = []
     since, count, last, unfinished = place.since, place.count, place.last, dict(place.unfinished)
     for frame in frames:
         line, stream = frame.line, frame.line.stream or ""
-        if unfinished.get(stream, frame.time) != frame.time:
+        if mend and unfinished.get(stream, frame.time) != frame.time:
             del unfinished[stream]
             lines.append(LogLine(line.rank, line.stream, b""))
         if frame.time > last and not unfinished:

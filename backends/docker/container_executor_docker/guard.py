@@ -122,7 +122,7 @@ def look(api: Any, owner: str, sent: Signals) -> list[float] | None:
 
     No answer is None: the containers may still be there when the engine is back.
     """
-    states = ["created", "running", "paused", "restarting"]
+    states = ["created", "running", "paused"]
     try:
         guarded = api.containers(all=True, filters={"label": [f"{OWNER}={owner}", END], "status": states})
     except AWAY:

@@ -46,7 +46,7 @@ def _limits(job: JobSpec, site: DockerSettings) -> dict[str, Any]:
         "PidsLimit": site.pids,
         "Ulimits": _ulimits(site),
         "LogConfig": {
-            "Type": "local",  # json-file would replace bytes that are no UTF-8
+            "Type": str(site.log_driver),
             "Config": {"max-size": str(max(1, site.log_size // 2)), "max-file": "2", "compress": "false"},
         },
     }

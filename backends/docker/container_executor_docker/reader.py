@@ -48,6 +48,8 @@ class JobReader:
         started: Tells whether a container has begun.
         known_ended: Tells of a container by name whether it is known to have ended; asks nobody.
         on_data: Called when something arrived.
+        local: The engine keeps output with Docker's driver ``local``: it can be followed, and loses newlines after long lines.
+            Podman keeps it with another; following it loses lines of a busy job (4.3, 5.8), so it is read anew instead.
         ranks: One for each rank.
         lock: Held by whoever reads.
     """
@@ -59,6 +61,7 @@ class JobReader:
     started: Started
     known_ended: Callable[[str], bool]
     on_data: Callable[[], None]
+    local: bool
     ranks: Sequence[RankReader]
     lock: threading.Lock = attrs.field(factory=threading.Lock)
 
@@ -111,7 +114,7 @@ class JobReader:
         data = rank.rest + self.streams.take(rank.key, share)
         whole, rank.rest = frames.split(data, rank.rank)
         new, rank.skip, gap = frames.leave_out(whole, rank.skip)
-        lines, rank.place = frames.pass_on(rank.place, new)
+        lines, rank.place = frames.pass_on(rank.place, new, mend=self.local)
         return lines, gap
 
     def _open(self, rank: RankReader) -> bool:
@@ -121,9 +124,12 @@ class JobReader:
         if started is None:
             return False
         # Of a container that was never started dockerd would wait for the start.
-        query = f"follow={started:d}&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
+        query = f"follow={started and self.local:d}&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
         self.streams.open(
-            rank.key, self.endpoint, f"{self.prefix}/containers/{rank.name}/logs?{query}", on_data=self.on_data
+            rank.key,
+            self.endpoint,
+            f"{self.prefix}/containers/{rank.name}/logs?{query}",
+            on_data=self.on_data if self.local else None,  # the end of an answer that follows nothing is no news
         )
         rank.rest, rank.skip, rank.after_end = b"", Skip.to(rank.place), not started
         self._first_answer(rank.key)
@@ -159,6 +165,7 @@ def open_reader(
     started: Started,
     known_ended: Callable[[str], bool],
     on_data: Callable[[], None],
+    local: bool,
 ) -> JobReader:
     """Return a reader of a job's output after *cursor*."""
     ranks = []
@@ -167,4 +174,4 @@ def open_reader(
     ):
         streams.close(f"{handle.job_id}/{number}")
         ranks.append(RankReader(number, name, f"{handle.job_id}/{number}", place))
-    return JobReader(handle, streams, endpoint, prefix, started, known_ended, on_data, ranks)
+    return JobReader(handle, streams, endpoint, prefix, started, known_ended, on_data, local, ranks)

@@ -25,6 +25,13 @@ class Pull(enum.StrEnum):
     NEVER = "never"
 
 
+class LogDriver(enum.StrEnum):
+    """How the engine keeps output."""
+
+    LOCAL = "local"
+    JSON_FILE = "json-file"
+
+
 class GpuDriver(enum.StrEnum):
     """How a container is given GPUs."""
 
@@ -115,6 +122,13 @@ class DockerSettings:
         },
     )
     shm_size: int = attrs.field(default=2**26, metadata={"help": "Bytes of /dev/shm.", "parse": parse_memory})
+    log_driver: LogDriver = attrs.field(
+        default=LogDriver.LOCAL,
+        converter=LogDriver,
+        metadata={
+            "help": "How the engine keeps output: local, or json-file for Podman, which has no local; Docker's json-file changes bytes that are no UTF-8."
+        },
+    )
     log_size: int = attrs.field(
         default=2**30,
         metadata={

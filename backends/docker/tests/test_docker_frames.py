@@ -11,18 +11,18 @@ def moment(number: int) -> str:
     return f"2026-01-02T03:04:05.{number:09}Z"
 
 
-def frame(number: int, text: str, stream: int = OUT) -> bytes:
-    payload = f"{moment(number)} {text}".encode()
+def frame(number: int, text: str, stream: int = OUT, time: str = "") -> bytes:
+    payload = f"{time or moment(number)} {text}".encode()
     return bytes([stream, 0, 0, 0]) + len(payload).to_bytes(4, "big") + payload
 
 
-def read(data: bytes, place: Place | None = None) -> tuple[list[LogLine], Place]:
+def read(data: bytes, place: Place | None = None, *, mend: bool = True) -> tuple[list[LogLine], Place]:
     """Read all of a stream that was opened at *place*."""
     start = place or Place()
     frames, rest = split(data, 0)
     assert rest == b""
     new, _, _ = leave_out(frames, Skip.to(start))
-    return pass_on(start, new)
+    return pass_on(start, new, mend=mend)
 
 
 def text(lines: list[LogLine], stream: str = "out") -> bytes:
@@ -44,6 +44,29 @@ def test_a_newline_that_docker_lost_after_a_long_line_is_put_back() -> None:
 
     assert text(lines) == b"xxxyyy\nnext\n"
     assert place.unfinished == {}
+
+
+def test_pieces_of_a_line_with_times_of_their_own_are_one_line_where_no_newline_is_lost() -> None:
+    lines, place = read(frame(1, "xxx") + frame(2, "yyy\n") + frame(3, "next\n"), mend=False)
+
+    assert text(lines) == b"xxxyyy\nnext\n"
+    assert place.unfinished == {}
+
+
+def test_a_place_in_a_log_with_times_of_another_zone_is_found_again() -> None:
+    lines, place = read(frame(1, "one\n", time="2026-01-02T05:34:05.000000001+02:30"))
+
+    assert text(lines) == b"one\n"
+    assert (place.since, place.query()) == (moment(1), "1767323045.000000001")
+
+
+def test_the_engine_s_words_of_a_fault_are_no_output() -> None:
+    fault = bytes([3, 0, 0, 0]) + (5).to_bytes(4, "big") + b"Error"
+
+    frames, rest = split(frame(1, "one\n") + fault, 0)
+
+    assert [found.line.data for found in frames] == [b"one"]
+    assert rest == fault, "a stream that ends with a rest is read again from there"
 
 
 def test_the_other_stream_does_not_end_a_line() -> None:
