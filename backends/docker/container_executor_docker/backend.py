@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -14,13 +14,25 @@ import docker.errors
 
 from container_executor.backend import LOG_LIMIT, Backend
 from container_executor.errors import RejectedError, UnavailableError
-from container_executor.models import Capacity, Found, Handle, Health, JobSpec, JobStatus, LogChunk, Plan, Progress
+from container_executor.models import (
+    Capacity,
+    Fault,
+    Found,
+    Handle,
+    Health,
+    JobSpec,
+    JobStatus,
+    LogChunk,
+    Plan,
+    Progress,
+)
 from container_executor.streams import Streams
 from container_executor_docker import events, health, request
 from container_executor_docker.connection import Connection
 from container_executor_docker.containers import Containers
 from container_executor_docker.errors import ignored, translated
 from container_executor_docker.guard import OWNER, boot_id, booted, ensure_guard
+from container_executor_docker.guard_container import GuardContainer
 from container_executor_docker.images import Images
 from container_executor_docker.jobfolder import JobFolder
 from container_executor_docker.labels import JOB, container_names, found_jobs, native_id
@@ -71,10 +83,16 @@ class DockerBackend(DockerSettings, Backend):
                 folder.give(plan.job.input, self.run_as())
             containers = launcher.make(plan, seconds)
             if seconds is not None:
-                ensure_guard(self._connection.address.to_dict(), self.owner, self.directory / "guard.lock")
+                self._ensure_guard()
             launcher.start(containers, folder)
         self._free = None
         return Handle(plan.job_id, native_id([container.id for container in containers]), plan.job.ranks)
+
+    def _ensure_guard(self) -> None:
+        if self.guard_image:
+            GuardContainer(self.guard_image, self.guard_socket).ensure(self._connection.api, self.owner)
+        else:
+            ensure_guard(self._connection.address.to_dict(), self.owner, self.directory / "guard.lock")
 
     # --- asking about it ----------------------------------------------------------------------------------------------
 
@@ -178,7 +196,17 @@ class DockerBackend(DockerSettings, Backend):
         except (UnavailableError, RejectedError) as error:
             return health.away(str(error))
         in_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
-        return health.health(version, info, [*health.settings_faults(self, in_container=in_container)])
+        local = self._connection.address.local
+        faults = [*health.settings_faults(self, in_container=in_container, local=local), *self._guard_faults()]
+        return health.health(version, info, faults)
+
+    def _guard_faults(self) -> Iterator[Fault]:
+        try:
+            if self.guard_image:
+                self._connection.api.inspect_image(self.guard_image)
+        except docker.errors.APIError as error:
+            words = f"the engine does not have guard_image, {self.guard_image}: {error.explanation}"
+            yield Fault(words, f"docker pull {self.guard_image} on the engine, or set another in [backends.docker]")
 
     def close(self) -> None:
         self._streams.close_all()

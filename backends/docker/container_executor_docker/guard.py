@@ -2,7 +2,7 @@
 
 It sends TERM once, at the end less the grace, and KILL at the end, and leaves when no container of its owner has an end ahead.
 Every submit starts it once its containers are made; a lock lets only one stay. It runs as a plain file and knows nothing of the
-rest of this package, so that it stays small.
+rest of this package, so that it stays small. In a container of its own (:mod:`.guard_container`) its name is the lock.
 """
 
 import contextlib
@@ -152,12 +152,19 @@ def _kill(api: Any, container: str, word: str, sent: Signals) -> None:
 
 
 def connect(engine: Mapping[str, str]) -> Any:
-    """Return a client of the engine."""
+    """Return a client of the engine, once it answers: it may be restarting just when its guard starts."""
     tls: Any = False
     if engine.get("ca") or engine.get("cert"):
         pair = (engine["cert"], engine["key"]) if engine.get("cert") else None
         tls = docker.tls.TLSConfig(client_cert=pair, ca_cert=engine.get("ca"), verify=bool(engine.get("ca")))
-    return docker.APIClient(base_url=engine["url"], timeout=30, tls=tls)
+    until = time.monotonic() + GIVE_UP
+    while True:
+        try:
+            return docker.APIClient(base_url=engine["url"], timeout=30, tls=tls)
+        except AWAY:
+            if time.monotonic() > until:
+                raise
+            time.sleep(LOOK)
 
 
 def main(engine: str, owner: str, lock: str) -> None:
@@ -176,5 +183,25 @@ def main(engine: str, owner: str, lock: str) -> None:
             return
 
 
+def main_in_container(engine: str, owner: str, name: str) -> None:
+    """Guard as the container that has *name*, which is given up before the last look for the reason that :func:`main` tells."""
+    api, leaving = connect({"url": engine}), f"{name}-leaving"
+    while guard(api, owner):
+        if not _renamed(api, name, leaving):
+            continue
+        if look(api, owner, Signals()) == [] or not _renamed(api, leaving, name):
+            break  # nothing is left, or another guard has the name
+    with contextlib.suppress(*AWAY):
+        api.remove_container(leaving, force=True)  # this very container
+
+
+def _renamed(api: Any, name: str, other: str) -> bool:
+    try:
+        api.rename(name, other)
+    except AWAY:
+        return False
+    return True
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:4])
+    (main_in_container if sys.argv[1].startswith("unix://") else main)(*sys.argv[1:4])

@@ -75,14 +75,21 @@ def _engine_faults(version: Mapping[str, Any], info: Mapping[str, Any]) -> Itera
             )
 
 
-def settings_faults(settings: DockerSettings, *, in_container: bool) -> Iterator[Fault]:
-    """Yield what is wrong with the settings of the site."""
+def settings_faults(settings: DockerSettings, *, in_container: bool, local: bool) -> Iterator[Fault]:
+    """Yield what is wrong with the settings of the site, where this program and the engine are."""
     if not settings.run_as():
         yield Fault("jobs would run as root", 'set user = "UID:GID" in [backends.docker]')
     if in_container and not settings.paths:
         yield Fault(
             "this program seems to be in a container, whose paths the engine does not know",
             "mount its directories from the host, and say in paths of [backends.docker] what the host calls them",
+            fatal=False,
+        )
+    if (in_container or not local) and not settings.guard_image:
+        yield Fault(
+            "the guard, which ends overdue jobs when this program is gone, would go with this "
+            + ("container" if in_container else "machine"),
+            "set guard_image in [backends.docker] to an image with Python and its docker package, as this program's own",
             fatal=False,
         )
     if settings.docker_config is None:

@@ -154,6 +154,16 @@ class DockerSettings:
     security_options: tuple[str, ...] = attrs.field(
         default=(), metadata={"help": "Further security options of the engine, as apparmor=NAME."}
     )
+    guard_image: str = attrs.field(
+        default="",
+        metadata={
+            "help": "Image on the engine with Python and its docker package, as the daemon's own: the guard is then a container, for a daemon in a container or a remote engine."
+        },
+    )
+    guard_socket: str = attrs.field(
+        default="/var/run/docker.sock",
+        metadata={"help": "The engine's socket on the engine's own machine, for a guard that is a container."},
+    )
     gpu_driver: GpuDriver = attrs.field(
         default=GpuDriver.NVIDIA, converter=GpuDriver, metadata={"help": "How GPUs are given: nvidia, amd or cdi."}
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from container_executor_docker import DockerBackend
-from container_executor_docker.guard import end_labels, time_left
+from container_executor_docker.guard import end_labels, ensure_guard, time_left
 from docker_support import MakeBackend, MakeJob, Spare, guards
 from relay import make_certificates, relay
 
@@ -95,6 +95,24 @@ def test_a_lifetime_holds_over_a_restart_of_dockerd(make_backend: MakeBackend, m
     running(backend, handle)
 
     spare("kill")
+    spare("up")
+
+    assert [rank.exit_code for rank in ended(backend, handle).ranks] == [137]
+    backend.remove(handle)
+
+
+def test_a_guard_that_starts_while_dockerd_is_away_waits_for_it(
+    make_backend: MakeBackend, make_job: MakeJob, spare: Spare, owner: str, tmp_path: Path
+) -> None:
+    backend = make_backend(host=spare("up"), network="none")
+    handle = backend.submit(backend.plan(make_job("trap '' TERM; sleep 60")), lifetime=timedelta(seconds=4))
+    (pid,) = wait_for(lambda: guards(owner), PATIENCE, "a guard")
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not guards(owner), PATIENCE, "the guard's end")
+
+    spare("kill")
+    ensure_guard(backend._connection.address.to_dict(), owner, tmp_path / "guard.lock")
+    wait_for(lambda: guards(owner), PATIENCE, "another guard")
     spare("up")
 
     assert [rank.exit_code for rank in ended(backend, handle).ranks] == [137]
