@@ -114,6 +114,7 @@ def _digest(content: bytes) -> str:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    default_request_version = protocol_version  # of a TLS greeting, so that an engine learns that this is plain HTTP
 
     def do_GET(self) -> None:
         registry: Registry = self.server.registry  # type: ignore[attr-defined]

@@ -24,13 +24,14 @@ _BY_WORDS = (
     ("not found: manifest", FailureClass.IMAGE_NOT_FOUND),
     ("no such image", FailureClass.IMAGE_NOT_FOUND),
     ("no matching manifest", FailureClass.IMAGE_NOT_FOUND),
+    ("no basic auth credentials", FailureClass.IMAGE_AUTH),
+    ("authorization failed", FailureClass.IMAGE_AUTH),
+    ("unauthorized", FailureClass.IMAGE_AUTH),
     ("repository does not exist", FailureClass.IMAGE_NOT_FOUND),
     ("name unknown", FailureClass.IMAGE_NOT_FOUND),
     ("unknown blob", FailureClass.IMAGE_NOT_FOUND),
     ("blob unknown", FailureClass.IMAGE_NOT_FOUND),
     ("pull access denied", FailureClass.IMAGE_AUTH),
-    ("no basic auth credentials", FailureClass.IMAGE_AUTH),
-    ("unauthorized", FailureClass.IMAGE_AUTH),
     ("authentication required", FailureClass.IMAGE_AUTH),
     ("denied: ", FailureClass.IMAGE_AUTH),
     ("invalid reference format", FailureClass.INVALID_SPEC),
@@ -94,6 +95,8 @@ def pull_error(image: str, words: str) -> BackendError:
     They come in the stream of an answer that had begun with 200, or as the answer itself, always with the same words.
     """
     failure = class_of(words)
+    if not failure and words.endswith(": not found"):  # containerd's words, which hold those of the registry
+        failure = FailureClass.IMAGE_NOT_FOUND.value
     if failure == FailureClass.IMAGE_TRANSIENT.value or (not failure and _AWAY.search(words.lower())):
         return UnavailableError(f"pull of {image}: {words}", failure=FailureClass.IMAGE_TRANSIENT.value)
     return RejectedError(f"pull of {image}: {words}", failure=failure)

@@ -82,12 +82,29 @@ class Launcher:
                 return Made(found, new=False)
             self._give_gpus(body, plan.request["gpus"])
         try:
-            return Made(str(self._api.create_container_from_config(body, part["name"])["Id"]), new=True)
+            return Made(self._create(body, part["name"]), new=True)
         except docker.errors.APIError:
             found = self._present(part["name"], plan)  # the name is taken, or what it was made of is gone by now
             if found is None:
                 raise
             return Made(found, new=False)
+
+    def _create(self, body: Mapping[str, Any], name: str) -> str:
+        """Make a container. Of an image whose tag has moved on, containerd's image store keeps the digest without the name."""
+        try:
+            return str(self._api.create_container_from_config(body, name)["Id"])
+        except docker.errors.ImageNotFound:
+            digest = body["Image"].partition("@")[2]
+            if not digest or not self._has_image(digest):
+                raise
+            return str(self._api.create_container_from_config({**body, "Image": digest}, name)["Id"])
+
+    def _has_image(self, digest: str) -> bool:
+        try:
+            self._api.inspect_image(digest)
+        except docker.errors.ImageNotFound:
+            return False
+        return True
 
     def _present(self, name: str, plan: Plan) -> str | None:
         """Return the id of the container that has *name* already.
