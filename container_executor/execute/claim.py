@@ -5,8 +5,7 @@ Asking is also the only sign of life that the server counts (it removes an execu
 nothing is free a question that no process can match is sent every minute.
 """
 
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 import attrs
@@ -15,6 +14,7 @@ from container_executor.client import DeniedError, PausedError, Process, ServerF
 from container_executor.errors import BackendError, ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lives import Lives
+from container_executor.execute.pauses import pauses
 from container_executor.logs import Logger
 from container_executor.models import Capacity
 
@@ -29,6 +29,10 @@ FORGIVEN = 600.0
 CAPACITY_AGE = 2.0
 PAUSE = 1.0
 PAUSE_LIMIT = 30.0
+
+
+def _pauses() -> Iterator[float]:
+    return pauses(PAUSE, PAUSE_LIMIT)
 
 
 @attrs.define(eq=False)
@@ -53,7 +57,7 @@ class Claimer:
     last_sign: float = attrs.field(factory=now)
     stopped: anyio.Event = attrs.field(factory=anyio.Event)
     _told: anyio.Event = attrs.field(factory=anyio.Event)
-    _failures: int = 0
+    _pauses: Iterator[float] = attrs.field(factory=_pauses)
     _measured: float = 0.0
 
     async def run(self) -> None:
@@ -106,7 +110,7 @@ class Claimer:
             self.reconcile()
             await self._back_off()
         else:
-            self._failures, self.last_sign = 0, now()
+            self._pauses, self.last_sign = _pauses(), now()
             return process
         return None
 
@@ -133,7 +137,5 @@ class Claimer:
         return ledger.free()
 
     async def _back_off(self) -> None:
-        self._failures += 1
-        limit = min(PAUSE_LIMIT, PAUSE * 2 ** min(self._failures, 10))
-        with anyio.move_on_after(limit * random.uniform(0.5, 1.0)):  # noqa: S311 - jitter, no secret
+        with anyio.move_on_after(next(self._pauses)):
             await self._told.wait()

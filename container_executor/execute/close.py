@@ -18,6 +18,7 @@ from container_executor.errors import ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lease import Lease
 from container_executor.execute.outcome import Outcome
+from container_executor.execute.pauses import pauses
 from container_executor.logs import Logger
 
 log = Logger(__name__)
@@ -56,8 +57,7 @@ class Closer:
 
     async def _attach(self, key: str, value: str) -> None:
         """Attach one, again and again while there is time and the server does not answer; the close matters more."""
-        pause = PAUSE
-        while True:
+        for pause in pauses(PAUSE, PAUSE_LIMIT):
             try:
                 await self._add(key, value)
                 return
@@ -66,7 +66,6 @@ class Closer:
                 if isinstance(error, _FINAL) or now() + pause >= self.lease.end:
                     return
             await anyio.sleep(pause)
-            pause = min(PAUSE_LIMIT, pause * 2)
 
     async def _add(self, key: str, value: str) -> None:
         try:
@@ -93,8 +92,7 @@ class Closer:
         return await self._state() is not ProcessState.WAITING
 
     async def _until_answered(self, outcome: Outcome, output: list[object]) -> None:
-        pause = PAUSE
-        while True:
+        for pause in pauses(PAUSE, PAUSE_LIMIT):
             try:
                 await self._close_once(outcome, output)
                 return
@@ -104,7 +102,6 @@ class Closer:
             except ServerError as error:
                 log.warning("the close may not have arrived", process=self.process.id, error=str(error))
             await anyio.sleep(pause)
-            pause = min(PAUSE_LIMIT, pause * 2)
             if not await self._ours():
                 return
 

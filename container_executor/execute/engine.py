@@ -1,7 +1,5 @@
 """The backend as the executor's tasks call it: in threads, bounded, with one place that retries."""
 
-import math
-import random
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import timedelta
@@ -15,6 +13,7 @@ from anyio import to_thread
 from container_executor.backend import Backend
 from container_executor.errors import ContainerExecutorError, RejectedError, UnavailableError
 from container_executor.execute.clock import now
+from container_executor.execute.pauses import pauses
 from container_executor.logs import Logger
 from container_executor.models import Capacity, FailureClass, Found, Handle, JobStatus, LogChunk, Plan, Progress
 
@@ -31,7 +30,7 @@ STUCK_LIMIT = 8
 PAUSE = 0.2
 PAUSE_LIMIT = 10.0
 """Seconds between two tries of a call that was not answered: the first, and the longest."""
-PATIENCE = 1.0
+PATIENCE = 0.5
 """The pause from which on the user is told what is waited for."""
 
 T = TypeVar("T")
@@ -203,16 +202,15 @@ async def until_answered(
     Raises:
         UnavailableError: It had not answered by then.
     """
-    pause = PAUSE
+    growing = pauses(PAUSE, PAUSE_LIMIT)
     while True:
         try:
             return await call()
         except UnavailableError as error:
-            left = math.inf if until is None else until - now()
-            if left <= pause:
+            pause = next(growing)
+            if until is not None and until - now() <= pause:
                 raise
             log.warning("the engine does not answer; asking again", error=str(error))
             if tell is not None and pause >= PATIENCE:
                 tell(error)
-        await anyio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
-        pause = min(PAUSE_LIMIT, 2 * pause)
+        await anyio.sleep(pause)

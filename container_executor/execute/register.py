@@ -12,6 +12,7 @@ import attrs
 
 from container_executor.client import Client, DeniedError, Executor, ExecutorState, Identity, RefusedError
 from container_executor.errors import ServerError
+from container_executor.execute.pauses import pauses
 from container_executor.funcspec.model import EXECUTE, SYNC
 from container_executor.logs import Logger
 
@@ -22,7 +23,7 @@ PAUSE = 2.0
 PAUSE_LIMIT = 30.0
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Membership:
     """Who we are to the server.
 
@@ -46,10 +47,10 @@ class Membership:
 
     async def ensure(self) -> None:
         """Return once we are approved, and our functions are registered."""
-        pause = PAUSE
-        while not await self._try():
+        for pause in pauses(PAUSE, PAUSE_LIMIT):
+            if await self._try():
+                break
             await anyio.sleep(pause)
-            pause = min(PAUSE_LIMIT, pause * 1.5)
         await self._announce()
 
     async def _try(self) -> bool:

@@ -16,6 +16,7 @@ from container_executor.execute.clock import now
 from container_executor.execute.journal import Forwarded
 from container_executor.execute.output.excerpt import Part, Place
 from container_executor.execute.output.text import PREFIX
+from container_executor.execute.pauses import pauses
 from container_executor.logs import Logger
 
 log = Logger(__name__)
@@ -164,7 +165,7 @@ class Sender:
 
     async def _has_arrived(self) -> bool:
         """Return whether the entry after those known has arrived, once the server has answered."""
-        pause = PAUSE
+        growing = pauses(PAUSE, PAUSE_LIMIT)
         while True:
             try:
                 return await self._count() > self.state.entries
@@ -176,8 +177,7 @@ class Sender:
                     process=self.process_id,
                     error=str(error),
                 )
-            await anyio.sleep(pause)
-            pause = min(PAUSE_LIMIT, pause * 2)
+            await anyio.sleep(next(growing))
 
     async def _count(self) -> int:
         found, since = 0, self.state.since
