@@ -38,7 +38,7 @@ def test_systemd_takes_the_unit_as_it_is(tmp_path: Path) -> None:
 def test_the_unit_leaves_jobs_running_and_comes_back_until_the_configuration_is_wrong() -> None:
     settings = dict(line.split("=", 1) for line in UNIT.splitlines() if re.match(r"[A-Z]\w+=", line))
 
-    assert (settings["Type"], settings["KillMode"], settings["Restart"]) == ("exec", "process", "on-failure")
+    assert (settings["Type"], settings["KillMode"], settings["Restart"]) == ("notify", "process", "on-failure")
     assert settings["StartLimitIntervalSec"] == "0"
     assert settings["RestartPreventExitStatus"] == "78"
 

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 from container_executor.client.identity import executor_name
-from container_executor.client.signing import Identity
 from container_executor.errors import SettingsError
+from container_executor.execute.keys import key_of
 from container_executor.registry import MissingPackageError, check_settings
 from container_executor.settings import Settings
 
@@ -55,19 +55,6 @@ def name_of(settings: Settings) -> str:
         return executor_name(settings.executor.name or f"{socket.gethostname()}-{settings.backend}")
     except SettingsError as error:
         raise SettingsError(f"{settings.origin('executor.name')}: executor.name: {error}") from None
-
-
-def key_of(settings: Settings, path: str) -> Identity | None:
-    """Return the key in the setting at *path*, None where it is not set.
-
-    Raises:
-        SettingsError: It is no key.
-    """
-    secret = settings.value(path)
-    try:
-        return Identity(secret.reveal().lower()) if secret else None
-    except ValueError as error:
-        raise SettingsError(f"{settings.origin(path)}: {path}: {error}") from None
 
 
 def backend_values(settings: Settings, name: str) -> dict[str, Any]:

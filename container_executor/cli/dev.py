@@ -19,10 +19,12 @@ from container_executor.cli.follow import entry_text, follow
 from container_executor.cli.messages import say
 from container_executor.cli.outcome import ended
 from container_executor.cli.output import note
+from container_executor.cli.service import Service
 from container_executor.cli.serving import leave, obey, run_async
 from container_executor.client import Client, Identity, ensure_key
 from container_executor.errors import ContainerExecutorError, SettingsError
-from container_executor.execute.daemon import Daemon, open_backend, open_daemon
+from container_executor.execute.daemon import Daemon
+from container_executor.execute.opening import open_backend, open_daemon
 from container_executor.funcspec import FunctionSpec, to_wire
 from container_executor.secret import Secret
 from container_executor.server import Server
@@ -95,7 +97,7 @@ async def _run(settings: Settings, specs: Sequence[FunctionSpec]) -> int:
                     tasks.start_soon(_stop_at_once, daemon, signals)
                     code = await _run_specs(daemon, user, specs, tasks)
                 else:
-                    tasks.start_soon(obey, daemon, signals)
+                    tasks.start_soon(obey, daemon, signals, Service())
                     await daemon.run()
                 tasks.cancel_scope.cancel()
             return code

@@ -4,11 +4,12 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from container_executor.cli.config_problems import key_of, name_of
+from container_executor.cli.config_problems import name_of
 from container_executor.cli.doctor_report import Finding, fault, ok
 from container_executor.client.identity import load_key
 from container_executor.client.signing import Identity
 from container_executor.errors import SettingsError
+from container_executor.execute.keys import key_of
 from container_executor.settings import Secret, Settings, fields
 
 KEY = "key"

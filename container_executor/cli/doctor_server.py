@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import attrs
 
-from container_executor.cli.config_problems import key_of, name_of
+from container_executor.cli.config_problems import name_of
 from container_executor.cli.doctor_keys import executor_key, kept_key
 from container_executor.cli.doctor_report import Finding, Level, fault, ok, warning
 from container_executor.client import (
@@ -19,6 +19,7 @@ from container_executor.client import (
     RefusedError,
 )
 from container_executor.errors import ServerError
+from container_executor.execute.keys import key_of
 from container_executor.settings import Settings
 
 SERVER, CLOCK, COLONY, EXECUTOR = "server", "clock", "colony", "executor"

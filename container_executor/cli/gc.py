@@ -5,9 +5,9 @@ import click
 
 from container_executor.cli.output import note, write_json, write_table
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_settings
-from container_executor.execute.daemon import ensure_owner, open_backend
 from container_executor.execute.engine import Engine
 from container_executor.execute.journal import Journal
+from container_executor.execute.opening import ensure_owner, open_backend
 from container_executor.execute.sweep import find_leftovers
 from container_executor.models import Found
 from container_executor.settings import Settings

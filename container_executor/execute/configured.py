@@ -1,6 +1,7 @@
 """What the settings of a site mean for its daemon: its bounds, its policy, and who it is to the server."""
 
-from container_executor.client import Client, Identity
+from container_executor.client import Client
+from container_executor.execute.keys import key_of
 from container_executor.execute.register import Membership
 from container_executor.execute.site import Policy
 from container_executor.funcspec import Limits
@@ -37,14 +38,18 @@ def policy_of(settings: Settings) -> Policy:
 
 
 def membership_of(settings: Settings, client: Client, name: str) -> Membership:
-    """Return who we are to the server."""
-    key, hardware, software = settings.server.colony_key, settings.hardware, settings.software
+    """Return who we are to the server.
+
+    Raises:
+        SettingsError: The colony's key is none.
+    """
+    hardware, software = settings.hardware, settings.software
     return Membership(
         client=client,
         name=name,
         type=settings.executor.type,
         location=settings.executor.location,
-        colony_key=Identity(key.reveal()) if key else None,
+        colony_key=key_of(settings, "server.colony_key"),
         hardware=[
             {
                 "model": hardware.model, "nodes": hardware.nodes, "cpu": hardware.cpu, "cores": hardware.cores,

@@ -1,21 +1,17 @@
 """The daemon: puts the parts together, runs them, and ends them in order."""
 
 import enum
-import secrets
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.abc
 import attrs
 
-from container_executor import registry
 from container_executor.backend import Backend
-from container_executor.client import Client, Identity, ensure_key, executor_name
+from container_executor.client import Client
 from container_executor.execute.adopt import adopt
 from container_executor.execute.capacity import Ledger
 from container_executor.execute.claim import FORGIVEN, Claimer
@@ -25,6 +21,8 @@ from container_executor.execute.decide import Why
 from container_executor.execute.engine import Engine
 from container_executor.execute.health import serve_health
 from container_executor.execute.journal import Journal
+from container_executor.execute.keys import identity_of, key_of
+from container_executor.execute.lag import measure
 from container_executor.execute.leases import Leases
 from container_executor.execute.lives import Lives
 from container_executor.execute.metrics import Metrics
@@ -82,6 +80,8 @@ class Daemon:
     _left: int | None = None
     _claimer: Claimer | None = None
     _monitor: Monitor | None = None
+    _leases: Leases | None = None
+    _membership: Membership | None = None
 
     async def run(self) -> None:
         """Run until told to end; see :meth:`drain` and :meth:`abort`."""
@@ -89,6 +89,7 @@ class Daemon:
             site = self._site(tasks)
             async with self._health(site):
                 tasks.start_soon(self._until_ended, tasks.cancel_scope)
+                tasks.start_soon(measure, self.metrics.loop_lag)
                 await self._start(site, tasks)
                 self._advance(Phase.RUNNING)
                 self.ready.set()
@@ -110,15 +111,28 @@ class Daemon:
         self._advance(Phase.ABORTING)
 
     def reload(self, settings: Settings) -> None:
-        """Go on with what of *settings* can change under a running daemon; say what of it needs a restart."""
+        """Go on with what of *settings* can change under a running daemon, and with the keys; say what of it needs a restart.
+
+        Raises:
+            SettingsError: A key is none, or cannot be read any more; all is as it was.
+        """
         found = reload(self.settings, settings)
+        identity, colony_key = identity_of(found.settings, self.name), key_of(found.settings, "server.colony_key")
         self.settings = found.settings
+        if self._membership is not None:
+            self._membership.colony_key = colony_key
         if self._lives is not None:
-            site = self._lives.site
-            site.policy = policy_of(found.settings)
-            site.ledger.parallel, site.ledger.site = bounds_of(found.settings)
-            site.ledger.changed.ring()
-        log.info("configuration read again", changed=found.changed, needs_a_restart=found.later)
+            self._apply(self._lives.site)
+        if identity != self.client.identity:
+            self.client.identity = identity
+            self._stranger.ring()
+        log.info("configuration read again", id=identity.id, changed=found.changed, needs_a_restart=found.later)
+
+    def _apply(self, site: Site) -> None:
+        site.policy = policy_of(self.settings)
+        site.staging.use(self.settings)
+        site.ledger.parallel, site.ledger.site = bounds_of(self.settings)
+        site.ledger.changed.ring()
 
     @property
     def live(self) -> int:
@@ -166,10 +180,8 @@ class Daemon:
         self._leases = leases
         return site
 
-    _leases: Leases | None = None
-
     async def _start(self, site: Site, tasks: anyio.abc.TaskGroup) -> None:
-        membership = membership_of(self.settings, self.client, self.name)
+        membership = self._membership = membership_of(self.settings, self.client, self.name)
         await membership.ensure()
         tasks.start_soon(site.monitor.run)
         site.monitor.start_watch()
@@ -237,55 +249,3 @@ class Daemon:
             "engine_unanswered_seconds": round(age, 1),
             "stuck_calls": stuck,
         }
-
-
-@asynccontextmanager
-async def open_daemon(settings: Settings, *, dev: bool = False) -> AsyncIterator[Daemon]:
-    """Open the state directory, the backend and the server of one executor.
-
-    Raises:
-        SettingsError: Something that is needed is not set, or cannot be used.
-        JournalError: Another daemon has the state directory.
-    """
-    settings.require("backend", "server.colony")
-    with Journal(settings.state_dir) as journal:
-        owner = settings.executor.owner or ensure_owner(settings.state_dir)
-        name = executor_name(settings.executor.name or f"{socket.gethostname()}-{settings.backend}")
-        identity = _identity(settings, name)
-        backend = open_backend(settings, owner=owner, dev=dev)
-        async with Client(
-            settings.server.url, settings.server.colony, identity, timeout=settings.server.timeout
-        ) as client:
-            yield Daemon(settings, backend, journal, client, name, owner)
-
-
-def open_backend(settings: Settings, *, owner: str, dev: bool) -> Backend:
-    """Open the backend that the site chose.
-
-    Raises:
-        SettingsError: It is not installed, or its settings cannot be used.
-    """
-    directory = settings.state_dir / settings.backend
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return registry.open_backend(
-        settings.backend,
-        owner=owner,
-        directory=directory,
-        dev=dev,
-        settings=settings.backends.get(settings.backend, {}),
-        origins=settings.backend_origins(settings.backend),
-    )
-
-
-def ensure_owner(state_dir: Path) -> str:
-    """Return the random id that marks our objects on the engine, made once per state directory."""
-    path = state_dir / "owner"
-    if not path.exists():
-        path.write_text(secrets.token_hex(8) + "\n")
-    return path.read_text().strip()
-
-
-def _identity(settings: Settings, name: str) -> Identity:
-    if settings.server.key is not None:
-        return Identity(settings.server.key.reveal())
-    return ensure_key(settings.state_dir / f"{name}.key")

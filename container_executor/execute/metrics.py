@@ -16,6 +16,7 @@ class Metrics:
     draining: Gauge = attrs.field(init=False)
     unknown_age: Gauge = attrs.field(init=False)
     stuck: Gauge = attrs.field(init=False)
+    loop_lag: Histogram = attrs.field(init=False)
     run_seconds: Histogram = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -33,6 +34,12 @@ class Metrics:
         )
         self.stuck = Gauge(
             f"{prefix}stuck_calls", "Calls that have not come back from the engine's client.", registry=registry
+        )
+        self.loop_lag = Histogram(
+            f"{prefix}loop_lag_seconds",
+            "How late the daemon's event loop is, measured once a second.",
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.5, 1, 3, 10),
+            registry=registry,
         )
         self.run_seconds = Histogram(
             f"{prefix}run_seconds",

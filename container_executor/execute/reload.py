@@ -1,6 +1,6 @@
 """Which settings of a running daemon take effect when its configuration is read again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -8,10 +8,16 @@ import attrs
 
 from container_executor.settings import Settings
 
-EXECUTOR = (
-    "parallel", "cpu", "memory", "gpus", "drain", "admission_timeout", "pending_timeout", "launches", "log_cap",
+TAKEN_OVER: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "executor": (
+            "parallel", "cpu", "memory", "gpus", "drain", "admission_timeout", "pending_timeout", "launches", "log_cap",
+        ),
+        "server": ("key", "key_file", "colony_key", "colony_key_file"),
+        "cfs": ("access_key", "access_key_file", "secret_key", "secret_key_file"),
+    },
 )  # fmt: skip
-"""Settings of ``[executor]`` that the next process meets. All of ``[limits]`` do, and ``verbose``."""
+"""By section: settings that the next process or call meets. All of ``[limits]`` do, ``verbose`` and ``log_format``."""
 
 
 @attrs.frozen
@@ -31,9 +37,13 @@ class Reloaded:
 
 def reload(old: Settings, new: Settings) -> Reloaded:
     """Return *old* with everything of *new* that a running daemon can take over."""
-    executor = attrs.evolve(old.executor, **{name: getattr(new.executor, name) for name in EXECUTOR})
-    settings = attrs.evolve(old, executor=executor, limits=new.limits, verbose=new.verbose, log_format=new.log_format)
+    sections = {name: _taken(getattr(old, name), getattr(new, name), fields) for name, fields in TAKEN_OVER.items()}
+    settings = attrs.evolve(old, **sections, limits=new.limits, verbose=new.verbose, log_format=new.log_format)
     return Reloaded(settings, _differing(old, settings), _differing(settings, new))
+
+
+def _taken(old: Any, new: Any, fields: Sequence[str]) -> Any:
+    return attrs.evolve(old, **{field: getattr(new, field) for field in fields})
 
 
 def _differing(one: Settings, other: Settings) -> tuple[str, ...]:

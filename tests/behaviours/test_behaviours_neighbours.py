@@ -2,41 +2,80 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from colonies import Colony, DaemonProgram, wait_for
+from locked_store import locked_store
+from proxy import Harm, Proxy
 
 from container_executor.client import ProcessState
 
 HOST = "backends.process.allow_host_execution=true"
 
 
-def test_good_jobs_end_well_among_bad_ones(colony: Colony, daemon: DaemonProgram, tmp_path: Path) -> None:
-    daemon.start(CE_FAULTY=str(tmp_path))
-    bad = {
-        "raises": colony.submit("true", image="raises"),
-        "function": _submit(colony, funcname="no-such-function"),
-        "key": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "cmdd": "x"}),
-        "cpu": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "args": [{"a": 1}]}),
-        "program": colony.submit("/no/such/program"),
-        "output": colony.submit("head -c 100000 /dev/zero | tr '\\0' x > $COLONIES_OUTPUT"),
-    }
-    hanging = [colony.submit("true", image="blocks", maxexectime=600) for _ in range(3)]
-    good = [colony.submit(f"echo {number}") for number in range(40)]
+GOOD = 200
+FAILING = ("assignprocessmsg", "addlogmsg", "closesuccessfulmsg", "closefailedmsg")
 
-    for number, process_id in enumerate(good):
-        assert colony.wait(process_id).state is ProcessState.SUCCESS
-        assert colony.output(process_id) == [str(number)]
-    classes = {name: _failure(colony, process_id) for name, process_id in bad.items()}
+
+def test_good_jobs_end_well_among_bad_ones_while_the_server_fails_and_the_clock_is_set(
+    colony: Colony, proxy: Proxy, make_daemon: Callable[..., DaemonProgram], tmp_path: Path
+) -> None:
+    clock = tmp_path / "clock"
+    _set_clock(clock, 0)
+    with locked_store("right") as store:
+        daemon = make_daemon(options=(HOST, *store.options), port=proxy.port)
+        daemon.start(
+            CE_FAULTY=str(tmp_path), CE_CLOCK=str(clock), AWS_S3_ACCESSKEY="wrong", AWS_S3_SECRETKEY="wrong-too"
+        )
+        for message in FAILING:
+            proxy.harm(message, *[Harm.FAIL, Harm.FAIL_AFTER] * 3)
+        bad = _submit_bad(colony)
+        hanging = [colony.submit("true", image="blocks", maxexectime=600) for _ in range(3)]
+        good = [colony.submit(f"echo {number}") for number in range(GOOD)]
+        for number, process_id in enumerate(good):
+            if number % 20 == 10:
+                _set_clock(clock, (3600, -3600, 0)[number // 20 % 3])
+            assert colony.wait(process_id).state is ProcessState.SUCCESS
+            assert colony.output(process_id) == [str(number)]
+        classes = {name: _failure(colony, process_id) for name, process_id in bad.items()}
+
     assert classes == {
         "raises": "executor_internal",
         "function": "invalid_spec",
         "key": None,
-        "cpu": "invalid_spec",
+        "args": "invalid_spec",
         "program": "user_exit",
         "output": "user_exit",
+        "store": "staging_out",
+        "staging": "user_exit",
     }
     assert {colony.process(process_id).state for process_id in hanging} == {ProcessState.RUNNING}
+    assert "ZeroDivisionError: a fault in the staging" in colony.log(bad["staging"])
+    assert all(map(proxy.done, FAILING))
+    assert daemon.metrics()["container_executor_loop_lag_seconds_count"] > 0
     daemon.kill()
+
+
+def _set_clock(clock: Path, seconds: int) -> None:
+    fresh = clock.with_suffix(".new")
+    fresh.write_text(str(seconds))
+    fresh.replace(clock)
+
+
+def _submit_bad(colony: Colony) -> dict[str, str]:
+    def files(label: str) -> dict[str, Any]:
+        return {"mount": "/ce-cfs", "dirs": [{"label": label, "dir": label}]}
+
+    return {
+        "raises": colony.submit("true", image="raises"),
+        "function": _submit(colony, funcname="no-such-function"),
+        "key": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "cmdd": "x"}),
+        "args": _submit(colony, kwargs={"cmd": "true", "docker-image": "busybox", "args": [{"a": 1}]}),
+        "program": colony.submit("/no/such/program"),
+        "output": colony.submit("head -c 100000 /dev/zero | tr '\\0' x > $COLONIES_OUTPUT"),
+        "store": colony.submit("echo result > /ce-cfs/out/result", fs=files("/out")),
+        "staging": colony.submit("exit 4", fs=files("/faulty")),
+    }
 
 
 def test_an_engine_that_does_not_answer_decides_nothing(colony: Colony, daemon: DaemonProgram, tmp_path: Path) -> None:

@@ -293,14 +293,24 @@ class DaemonProgram:
 
     def health(self) -> dict[str, Any]:
         """Return what its health endpoint says."""
-        (port,) = re.findall(r'"health": (\d+)', self.log())[-1:]
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._health_port()}/healthz", timeout=5) as answer:
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             with error:
                 found = json.load(error)
         return found
+
+    def metrics(self) -> dict[str, float]:
+        """Return what its metrics endpoint says, by name and labels as they stand there."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._health_port()}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, value in pairs}
+
+    def _health_port(self) -> str:
+        (port,) = re.findall(r'"health": (\d+)', self.log())[-1:]
+        return str(port)
 
     def log(self) -> str:
         """Return what it has logged."""

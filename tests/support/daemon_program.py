@@ -4,7 +4,8 @@
 from the first record of this run. ``CE_CLOCK=FILE`` adds the seconds that the file holds to its time of day, as if somebody had
 set the clock; the file is read anew each time. ``CE_FAULTY=FOLDER`` makes the process backend a bad one: its plan raises for the
 image ``raises``, its submit never returns for the image ``blocks``, and it does not answer while ``FOLDER/silent`` is there. While
-``FOLDER/lossy`` is there, the first submit of each job is carried out, noted in ``FOLDER/made``, and not answered.
+``FOLDER/lossy`` is there, the first submit of each job is carried out, noted in ``FOLDER/made``, and not answered. Storing what a job left
+in a directory with the label ``/faulty`` raises.
 """
 
 import itertools
@@ -20,6 +21,7 @@ from container_executor_process import ProcessBackend
 from container_executor.errors import UnavailableError
 from container_executor.execute import clock
 from container_executor.execute.journal import Journal, Record
+from container_executor.execute.staging.directory import Directory
 from container_executor.models import Handle, JobSpec, JobStatus, Plan
 
 _written = itertools.count(1)
@@ -69,6 +71,17 @@ def _make_faulty(folder: Path) -> None:
         setattr(ProcessBackend, name, function)
 
 
+def _make_staging_faulty() -> None:
+    bring_out = Directory.bring_out
+
+    async def faulty_bring_out(directory: Directory) -> None:
+        if directory.entry.label == "/faulty":
+            raise ZeroDivisionError("a fault in the staging")
+        await bring_out(directory)
+
+    setattr(Directory, "bring_out", faulty_bring_out)  # noqa: B010
+
+
 def _is_first(folder: Path, name: str) -> bool:
     folder.mkdir(exist_ok=True)
     try:
@@ -81,6 +94,7 @@ def _is_first(folder: Path, name: str) -> bool:
 if __name__ == "__main__":
     if os.environ.get("CE_FAULTY"):
         _make_faulty(Path(os.environ["CE_FAULTY"]))
+        _make_staging_faulty()
     setattr(Journal, "write", _write_or_die)  # noqa: B010
     if _shift:
         setattr(clock, "datetime", _SetClock)  # noqa: B010

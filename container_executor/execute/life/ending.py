@@ -69,6 +69,10 @@ async def _store_results(ours: Assignment, end: End) -> End:
             await ours.directories.bring_out(ours.lease.end - now())
         except StagingError as error:
             return attrs.evolve(end, outcome=spoiled(end.outcome, error.failure, str(error)))
+        except Exception as error:  # a fault of this program must not keep the process open until its lease ends
+            log.exception("fault while results are stored", process=ours.process.id)
+            words = f"{type(error).__name__}: {error}"
+            return attrs.evolve(end, outcome=spoiled(end.outcome, FailureClass.EXECUTOR_INTERNAL, words))
     if scope.cancelled_caught and ours.interrupt.why is not None:
         return End(stopped_while_storing(ours.interrupt.why, end.outcome), ours.interrupt.why)
     return end

@@ -5,6 +5,7 @@ Each directory of a spec lies below one directory of the site; :mod:`container_e
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,10 @@ class Staging:
                 raise StagingError(f"{self.base}: {error.strerror}", FailureClass.STAGING_IN) from None
         return self._syncer
 
+    def use(self, settings: Settings) -> None:
+        """Let the next process find the store as *settings* say, with the keys that stand there."""
+        self.open_store, self._syncer = partial(_open_store, settings), None
+
     def tree(self, parts: tuple[str, ...]) -> Tree:
         """Return a directory of the site."""
         return Tree(self.base, parts, self.owner)
@@ -86,7 +91,7 @@ def open_staging(settings: Settings, client: Client, backend: Backend) -> Stagin
     return Staging(
         base=site_directory(settings),
         client=client,
-        open_store=lambda: _open_store(settings),
+        open_store=partial(_open_store, settings),
         hashes=Hashes(state / "hashes.sqlite"),
         register=Register(register_of(state)),
         owner=_owner(backend.run_as()),
