@@ -5,6 +5,7 @@ came down is there whole, and every one that went up has its record. Of a large 
 is kept.
 """
 
+import math
 import os
 import threading
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -43,7 +44,7 @@ log = Logger(__name__)
 T = TypeVar("T")
 
 PATIENCE = 30.0
-"""Seconds for which a store or a server that does not answer is asked again."""
+"""Seconds, from the first time, for which a store or a server that does not answer is asked again."""
 PREFIX = 16
 """Hex digits that tell the contents of one colony from those of others in the same store."""
 _PAUSE, _PAUSE_LIMIT = 0.5, 5.0
@@ -210,7 +211,7 @@ class Syncer:
         return True
 
     async def _down(self, mover: Mover, file: RemoteFile) -> None:
-        await self.again(lambda: self.in_thread(mover.fetch, file))
+        await self.again(lambda: self.in_thread(mover.fetch, file), lambda: mover.reached(file))
 
     async def _up(self, mover: Mover, file: LocalFile, root: str) -> None:
         sent = await self.again(lambda: self.in_thread(mover.send, file))
@@ -226,14 +227,22 @@ class Syncer:
 
     # --- how ----------------------------------------------------------------------------------------------------------
 
-    async def again(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what *call* returns, asked again for a while where nobody answers."""
-        deadline, pause = anyio.current_time() + self.patience, _PAUSE
+    async def again(self, call: Callable[[], Awaitable[T]], reached: Callable[[], int] = lambda: 0) -> T:
+        """Return what *call* returns, asked again for a while where nobody answers.
+
+        Args:
+            call: Makes the call.
+            reached: How far it has come; as long as that grows from one call to the next, there is no end of asking.
+        """
+        deadline, pause, furthest = math.inf, _PAUSE, 0
         while True:
             try:
                 return await call()
             except (StoreUnavailableError, NoAnswerError) as error:
-                if anyio.current_time() + pause > deadline:
+                now, far = anyio.current_time(), reached()
+                if deadline == math.inf or far > furthest:
+                    deadline, pause, furthest = now + self.patience, _PAUSE, far
+                if now + pause > deadline:
                     raise
                 log.warning("asked again", error=str(error))
             await anyio.sleep(pause)

@@ -183,6 +183,10 @@ class Mover:
         except ObjectMissingError as error:
             raise ContentError(f"{file.path}: the content is not in the store: {error}; put the file again") from error
 
+    def reached(self, file: RemoteFile) -> int:
+        """Return how many bytes of a file have come that the next try goes on with."""
+        return self.tree.size(path) if (path := unfinished_path(file)) else 0
+
     def _fetch_once(self, file: RemoteFile) -> None:
         unfinished = unfinished_path(file).rpartition("/")[2]
         with self.tree.partial(file.path, unfinished) as partial, self._counting() as moved:

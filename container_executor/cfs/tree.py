@@ -146,6 +146,13 @@ class Tree:
         self.give(descriptor)
         return Partial(directory, descriptor, temporary, name)
 
+    def size(self, path: str) -> int:
+        """Return how many bytes a file has, 0 where there is none."""
+        *below, name = path.split("/")
+        with suppress(OSError, CfsError), self.opened(below) as directory:
+            return os.lstat(name, dir_fd=directory).st_size
+        return 0
+
     def discard(self, paths: Iterable[str]) -> None:
         """Remove unfinished files that nobody is writing any more; what cannot be removed stays."""
         for path in paths:

@@ -1,10 +1,14 @@
 """A colony and a store, and what a user of the file system does with them: the same on the folder store and on S3."""
 
+import os
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import obstore
@@ -12,6 +16,7 @@ import pytest
 from colonies import Colony
 from daemon_fixtures import colony, make_daemon, portal
 from files import Rig, s3_settings
+from resetting import Resetting
 
 from container_executor.cfs import Hashes, Syncer
 from container_executor.cfs.store import Store, folder_store, open_store
@@ -76,3 +81,46 @@ def store_variables(store: Store) -> dict[str, str]:
         return {}
     lines = require_engine("minio")
     return {"AWS_S3_ACCESSKEY": lines["CE_S3_ACCESSKEY"], "AWS_S3_SECRETKEY": lines["CE_S3_SECRETKEY"]}
+
+
+@pytest.fixture
+def resetting() -> Iterator[Resetting]:
+    place = urlsplit(require_engine("minio")["CE_S3_ENDPOINT"])
+    made = Resetting(place.hostname or "", place.port or 80, every=20)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def command(
+    rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str], tmp_path: Path
+) -> Callable[..., "subprocess.Popen[bytes]"]:
+    """Starts ``cfs sync`` of the label ``/data`` with a directory; more settings may follow."""
+    environment = {
+        **os.environ,
+        **store_variables,
+        "COLONIES_SERVER_HOST": "127.0.0.1",
+        "COLONIES_SERVER_PORT": str(rig.colony.port),
+        "COLONIES_TLS": "false",
+        "COLONIES_COLONY_NAME": rig.colony.name,
+        "COLONIES_PRVKEY": rig.colony.user.key,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+
+    def start(place: Path, *settings: str) -> "subprocess.Popen[bytes]":
+        options = [part for option in (*store_options, *settings) for part in ("-o", option)]
+        line = [
+            sys.executable,
+            "-m",
+            "container_executor.cli",
+            "cfs",
+            "sync",
+            "-l",
+            "/data",
+            "-d",
+            str(place),
+            *options,
+        ]
+        return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    return start

@@ -1,71 +1,18 @@
 """A synchronisation that is killed, or whose connections are reset, loses nothing, and does nothing twice."""
 
-import itertools
-import os
-import select
 import signal
 import socket
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
-import pytest
 from colonies import DaemonProgram, wait_for
 from files import Rig, names, s3_settings
+from resetting import Resetting
 
 from container_executor.cfs.store import open_store
 from container_executor.testing.engines import require_engine
 
 FILES = 400
-
-
-class Resetting:
-    """Passes connections on to a server and resets every so many of them in the middle of an answer."""
-
-    def __init__(self, host: str, port: int, every: int) -> None:
-        self._target, self._every = (host, port), every
-        self._count = itertools.count(1)
-        self.resets = 0
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                inner, _ = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._pass, args=(inner,), daemon=True).start()
-
-    def _pass(self, inner: socket.socket) -> None:
-        with inner, socket.create_connection(self._target) as outer:
-            while ready := select.select([inner, outer], [], [], 30)[0]:
-                for side in ready:
-                    data = side.recv(65_536)
-                    if not data:
-                        return
-                    if side is outer and next(self._count) % self._every == 0:
-                        self.resets += 1
-                        # A linger of zero makes the close a reset (socket(7), SO_LINGER).
-                        inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-                        return
-                    (inner if side is outer else outer).sendall(data)
-
-    def close(self) -> None:
-        """Listen no more."""
-        self._listening.close()
-
-
-@pytest.fixture
-def resetting() -> Iterator[Resetting]:
-    place = urlsplit(require_engine("minio")["CE_S3_ENDPOINT"])
-    made = Resetting(place.hostname or "", place.port or 80, every=20)
-    yield made
-    made.close()
 
 
 def test_connections_that_are_reset_lose_nothing(
@@ -81,40 +28,6 @@ def test_connections_that_are_reset_lose_nothing(
     assert resetting.resets
     assert {str(path.relative_to(second)): path.read_text() for path in second.rglob("*") if path.is_file()} == files
     assert all(rig.revisions(f"/data/d{n % 7}", f"f{n}") == 1 for n in range(100))
-
-
-@pytest.fixture
-def command(
-    rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str], tmp_path: Path
-) -> Callable[..., "subprocess.Popen[bytes]"]:
-    environment = {
-        **os.environ,
-        **store_variables,
-        "COLONIES_SERVER_HOST": "127.0.0.1",
-        "COLONIES_SERVER_PORT": str(rig.colony.port),
-        "COLONIES_TLS": "false",
-        "COLONIES_COLONY_NAME": rig.colony.name,
-        "COLONIES_PRVKEY": rig.colony.user.key,
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-
-    def start(place: Path) -> "subprocess.Popen[bytes]":
-        options = [part for option in store_options for part in ("-o", option)]
-        line = [
-            sys.executable,
-            "-m",
-            "container_executor.cli",
-            "cfs",
-            "sync",
-            "-l",
-            "/data",
-            "-d",
-            str(place),
-            *options,
-        ]
-        return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-
-    return start
 
 
 def test_an_upload_that_is_killed_at_half_goes_on_where_it_was(
