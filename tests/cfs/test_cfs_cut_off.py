@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from files import Rig, names
 
+from container_executor.cfs.errors import StoreUnavailableError
 from container_executor.cfs.names import PARTIAL
 from container_executor.cfs.store import Store
 from container_executor.cfs.transfer import WHOLE
@@ -104,3 +105,27 @@ def test_what_came_of_a_file_that_is_another_by_now_goes(rig: Rig, cut_off: tupl
 
     assert names(place) == ["big"]
     assert (place / "big").read_bytes() == b"small by now"
+
+
+def test_a_download_that_keeps_coming_is_not_given_up(
+    make_rig: Callable[..., Rig], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time the connection breaks, and all tries together take longer than a store is waited for that says nothing."""
+    rig = make_rig(store, patience=0.7)
+    rig.sync(rig.place("first", {"big": CONTENT}))
+    place, starts, read = rig.place("here"), Starts(), type(rig.store).read
+
+    def breaking(store: Store, key: str, start: int = 0) -> Iterator[memoryview]:
+        starts.append(start)
+        count = 0
+        for piece in read(store, key, start):
+            yield piece
+            count += len(piece)
+            if count >= WHOLE // 2:
+                raise StoreUnavailableError("reset")
+
+    monkeypatch.setattr(type(rig.store), "read", breaking)
+    rig.sync(place)
+
+    assert len(starts) >= 4
+    assert (place / "big").read_bytes() == CONTENT
