@@ -39,6 +39,7 @@ from container_executor_docker.labels import JOB, container_names, found_jobs, n
 from container_executor_docker.launch import Launcher
 from container_executor_docker.paths import Paths
 from container_executor_docker.reader import JobReader, open_reader
+from container_executor_docker.registries import login_faults
 from container_executor_docker.settings import DockerSettings, LogDriver
 from container_executor_docker.states import Boot, job_status, started, with_output
 
@@ -197,10 +198,13 @@ class DockerBackend(DockerSettings, Backend):
             return health.away(str(error))
         in_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
         local = self._connection.address.local
-        faults = [*health.settings_faults(self, in_container=in_container, local=local), *self._guard_faults()]
+        faults = [*health.settings_faults(self, in_container=in_container, local=local), *self._site_faults()]
         return health.health(version, info, faults)
 
-    def _guard_faults(self) -> Iterator[Fault]:
+    def _site_faults(self) -> Iterator[Fault]:
+        """Yield what the engine finds wrong with what the site named."""
+        if self.docker_config is not None and (self.docker_config / "config.json").is_file():
+            yield from login_faults(self._connection.api, self.docker_config)
         try:
             if self.guard_image:
                 self._connection.api.inspect_image(self.guard_image)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from container_executor_docker import DockerBackend
 from container_executor_docker.jobfolder import JobFolder
-from container_executor_docker.launch import Launcher
+from container_executor_docker.launch import Launcher, Made
 from docker_support import MakeBackend, MakeJob, Spare
 
 from container_executor.errors import BackendError, UnavailableError
@@ -53,9 +53,9 @@ def before_start(monkeypatch: pytest.MonkeyPatch) -> BeforeStart:
     def arrange(deed: Callable[[], object]) -> None:
         start = Launcher.start
 
-        def late(launcher: Launcher, ids: Sequence[str], folder: JobFolder) -> None:
+        def late(launcher: Launcher, containers: Sequence[Made], folder: JobFolder) -> None:
             deed()
-            start(launcher, ids, folder)
+            start(launcher, containers, folder)
 
         monkeypatch.setattr(Launcher, "start", late)
 
