@@ -48,8 +48,7 @@ async def _serve(settings: Settings, session: Session | None, service: Service) 
             tasks.start_soon(_report, daemon, service)
             await daemon.run()
             tasks.cancel_scope.cancel()
-            service.tell(STOPPING="1")  # not before: from then on systemd waits for TimeoutStopSec only
-            _say_what_goes_on(daemon)
+            _say_what_goes_on(daemon, service)
     return 0
 
 
@@ -107,11 +106,14 @@ def _keep(problems: list[str]) -> None:
     daemon_log.say("the configuration is kept as it was: " + "; ".join(problems), problems=problems)
 
 
-def _say_what_goes_on(daemon: Daemon) -> None:
+def _say_what_goes_on(daemon: Daemon, service: Service) -> None:
+    # STOPPING not before, or systemd would kill a daemon that waits for its jobs after TimeoutStopSec
+    service.tell("ended", STOPPING="1")
     if daemon.live:
         deadline = daemon.handover_deadline.astimezone()
         words = f"jobs go on; start again before {deadline:%H:%M:%S}, or the server gives them to others"
         daemon_log.say(f"{daemon.live} {words}", live=daemon.live, before=deadline.isoformat(timespec="seconds"))
+        service.tell(f"ended; {daemon.live} {words}")
 
 
 def leave(code: int) -> NoReturn:

@@ -14,8 +14,8 @@ from container_executor.client import Client, Process
 from container_executor.errors import BackendError, ServerError, SpecError
 from container_executor.execute.clock import now, wall
 from container_executor.execute.engine import until_answered
-from container_executor.execute.journal import Record, Stage
 from container_executor.execute.lives import Lives
+from container_executor.execute.record import Record, Stage
 from container_executor.funcspec import make_job, parse
 from container_executor.logs import Logger
 from container_executor.models import Found

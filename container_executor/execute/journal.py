@@ -1,8 +1,8 @@
 """What this daemon has begun, in SQLite, so that a crash at any moment loses nothing.
 
-Each step that another program could see is written here before it is taken: :class:`Stage` lists them in their order. The
-event loop's thread is the only writer. ``synchronous=NORMAL`` keeps every record through a crash of the program; after a loss
-of power the last few may be missing, and the engine's own list of jobs fills the gap.
+Each step that another program could see is written here before it is taken: :class:`~container_executor.execute.record.Stage`
+lists them in their order. The event loop's thread is the only writer. ``synchronous=NORMAL`` keeps every record through a crash
+of the program; after a loss of power the last few may be missing, and the engine's own list of jobs fills the gap.
 
 The file bears a version, :data:`SCHEMA_VERSION`. A version of this program reads the journals of all versions before it, so an
 upgrade keeps the jobs that run meanwhile: fields that were added have defaults. Whatever a later version wrote, a file or a
@@ -10,7 +10,6 @@ record with a field that is not known here, is refused and left as it is, becaus
 """
 
 import contextlib
-import enum
 import json
 import os
 import sqlite3
@@ -20,13 +19,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-import attrs
 import cattrs
 
 from container_executor.errors import ContainerExecutorError
 from container_executor.execute import lock
-from container_executor.execute.outcome import Outcome
-from container_executor.models import Handle, JobSpec
+from container_executor.execute.record import Record
 
 SCHEMA_VERSION = 1
 """Raised when a version of this program before the change could not read the journal rightly."""
@@ -47,86 +44,8 @@ CREATE TABLE IF NOT EXISTS processes (
 """
 
 
-class Stage(enum.StrEnum):
-    """How far a process has come. Each names the record that was written last."""
-
-    ASSIGNED = "assigned"  # the server gave it to us; nothing was done yet
-    LAUNCHING = "launching"  # a launch number is taken; the engine may have the job or not
-    LAUNCHED = "launched"  # the engine has the job
-    ENDED = "ended"  # the outcome is known
-    STAGED = "staged"  # results are out
-    CLOSED = "closed"  # the server knows
-    UNDONE = "undone"  # the server accepted the close, then gave the process away again
-    DONE = "done"  # nothing is left on the engine
-
-
 class JournalError(ContainerExecutorError):
     """The journal cannot be read or written: a full disk, a foreign file, another daemon."""
-
-
-@attrs.frozen
-class Forwarded:
-    """How far the output of a job has come to the server.
-
-    Attributes:
-        cursor: The backend's cursor after what has arrived.
-        pending: What :class:`~container_executor.execute.output.text.Pending` holds, as JSON.
-        sent: Characters that have arrived.
-        said: Names of our own lines that have arrived, so that a restart does not repeat them.
-        since: Time of a log entry that is known to have arrived, in the server's nanoseconds.
-        entries: How many of our entries after *since* have arrived.
-        next: What will hold once the entry under way has arrived; None while none is.
-    """
-
-    cursor: str = ""
-    pending: dict[str, str] = attrs.field(factory=dict)
-    sent: int = 0
-    said: tuple[str, ...] = ()
-    since: int = 0
-    entries: int = 0
-    next: "Forwarded | None" = None
-
-
-@attrs.frozen
-class Record:
-    """All that is known of one attempt of a process.
-
-    Attributes:
-        process_id: The server's id.
-        attempt: The server's ``retries``.
-        started: The server's start time of the assignment that we hold.
-        stage: How far it has come.
-        launch: The launch number in use, 0 before the first.
-        base: The launch number that an earlier assignment of this attempt had come to.
-        job: What was launched, with its image pinned.
-        handle: The job on the engine.
-        submitted: When it was submitted, in seconds since 1970.
-        submitted_at: The same on the boot clock, which nobody can set.
-        boot: The boot of this machine that *submitted_at* belongs to, "" for none.
-        forwarded: How far its output has come.
-        outcome: What became of it.
-        stopped: Why we stopped it, "" where we did not.
-    """
-
-    process_id: str
-    attempt: int
-    started: datetime | None = None
-    stage: Stage = Stage.ASSIGNED
-    launch: int = 0
-    base: int = 0
-    job: JobSpec | None = None
-    handle: Handle | None = None
-    submitted: float = 0.0
-    submitted_at: float = 0.0
-    boot: str = ""
-    forwarded: Forwarded = attrs.field(factory=Forwarded)
-    outcome: Outcome | None = None
-    stopped: str = ""
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What tells it from every other record."""
-        return (self.process_id, self.attempt)
 
 
 def _converter() -> cattrs.Converter:
@@ -283,9 +202,15 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise JournalError(
-            f"{path}: cannot be used as a journal: {error}; put it back from a backup, or remove it: jobs are then found again on the engine"
-        ) from error
+        raise JournalError(f"{path}: cannot be used as a journal: {error}; {_what_helps(error)}") from error
+
+
+def _what_helps(error: sqlite3.Error) -> str:
+    # The low byte is the primary code (https://www.sqlite.org/rescode.html); some errors of the module itself have none.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+        return "free space in that folder, or look at its disk; keep the file: nothing else is wrong with it"
+    return "put it back from a backup, or remove it: jobs are then found again on the engine"
 
 
 def _lock(folder: Path) -> int:

@@ -8,12 +8,12 @@ import attrs
 from container_executor.client import Process
 from container_executor.execute.clock import Bell, now
 from container_executor.execute.decide import Why
-from container_executor.execute.journal import Record, Stage
 from container_executor.execute.lease import Lease, started_at
 from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.ready import expect
 from container_executor.execute.life.steps import Steps
 from container_executor.execute.lifecycle import Life
+from container_executor.execute.record import Record, Stage
 from container_executor.execute.site import Site
 from container_executor.execute.who import about, who_ran_what
 from container_executor.logs import Logger

@@ -11,7 +11,8 @@ import attrs
 from container_executor.errors import BackendError
 from container_executor.execute.clock import now
 from container_executor.execute.engine import Engine
-from container_executor.execute.journal import Journal, Record, Stage
+from container_executor.execute.journal import Journal
+from container_executor.execute.record import Record, Stage
 from container_executor.logs import Logger
 from container_executor.models import Found
 

@@ -8,10 +8,10 @@ from anyio.lowlevel import checkpoint
 
 from container_executor.execute.clock import Bell
 from container_executor.execute.decide import Sight
-from container_executor.execute.journal import Forwarded
 from container_executor.execute.monitor import Watched
 from container_executor.execute.output.forward import Forwarder
 from container_executor.execute.output.sending import Sender
+from container_executor.execute.record import Forwarded
 from container_executor.models import Handle, LogChunk, LogLine
 
 HANDLE = Handle("a-job", "1", 1)

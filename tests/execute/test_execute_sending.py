@@ -7,9 +7,9 @@ import attrs
 import pytest
 
 from container_executor.client import Client, DeniedError, NoAnswerError
-from container_executor.execute.journal import Forwarded
 from container_executor.execute.output.excerpt import Part, Place
 from container_executor.execute.output.sending import ProcessLostError, Sender
+from container_executor.execute.record import Forwarded
 
 
 @attrs.frozen

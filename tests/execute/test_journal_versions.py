@@ -16,16 +16,9 @@ from colonies import Colony, DaemonProgram, wait_for
 
 from container_executor.client import ProcessState
 from container_executor.execute.decide import Why
-from container_executor.execute.journal import (
-    SCHEMA_VERSION,
-    Forwarded,
-    Journal,
-    JournalError,
-    Record,
-    Stage,
-    check_journal,
-)
+from container_executor.execute.journal import SCHEMA_VERSION, Journal, JournalError, check_journal
 from container_executor.execute.outcome import Outcome
+from container_executor.execute.record import Forwarded, Record, Stage
 from container_executor.models import FailureClass, Handle, JobSpec, Mark, Mount
 
 JOURNALS = Path(__file__).parent / "journals"

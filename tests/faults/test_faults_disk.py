@@ -10,6 +10,7 @@ from colonies import Colony, DaemonProgram, wait_for
 from sites import ENGINES, site_of
 
 from container_executor.client import ProcessState
+from container_executor.execute.journal import Journal, JournalError
 from container_executor.models import FailureClass
 
 ROOM = 8 * 2**20
@@ -54,6 +55,18 @@ def test_a_full_disk_ends_no_job_that_runs_and_starts_none(
     after = colony.submit("echo fine", image=site.image, maxexectime=600)
     assert colony.wait(after, patience=patience).state is ProcessState.SUCCESS
     assert daemon.alive()
+
+
+def test_a_journal_on_a_full_disk_asks_for_space_and_not_to_be_removed(small_disk: Path) -> None:
+    Journal(small_disk).close()
+    ballast = _fill(small_disk)
+
+    with pytest.raises(JournalError, match=f"{small_disk}/journal.sqlite: .*free space in that folder") as caught:
+        Journal(small_disk)
+    ballast.unlink()
+
+    assert "remove" not in str(caught.value)
+    Journal(small_disk).close()
 
 
 def _fill(place: Path) -> Path:

@@ -20,7 +20,8 @@ from container_executor_process import ProcessBackend
 
 from container_executor.errors import UnavailableError
 from container_executor.execute import clock
-from container_executor.execute.journal import Journal, Record
+from container_executor.execute.journal import Journal
+from container_executor.execute.record import Record
 from container_executor.execute.staging.directory import Directory
 from container_executor.models import Handle, JobSpec, JobStatus, Plan
 

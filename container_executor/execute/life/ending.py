@@ -6,10 +6,10 @@ import attrs
 from container_executor.execute.clock import now
 from container_executor.execute.close import Closer
 from container_executor.execute.decide import Why
-from container_executor.execute.journal import Stage
 from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.end import End
 from container_executor.execute.outcome import Outcome, output_of, spoiled, stopped_while_storing
+from container_executor.execute.record import Stage
 from container_executor.execute.staging.errors import StagingError
 from container_executor.execute.who import what_became, who_ran_what
 from container_executor.logs import Logger

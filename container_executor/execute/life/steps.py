@@ -9,9 +9,10 @@ import attrs
 
 from container_executor.execute.clock import boot, now, wall
 from container_executor.execute.decide import Why
-from container_executor.execute.journal import Forwarded, Journal, JournalError, Record, Stage
+from container_executor.execute.journal import Journal, JournalError
 from container_executor.execute.life.end import End
 from container_executor.execute.outcome import Outcome
+from container_executor.execute.record import Forwarded, Record, Stage
 from container_executor.logs import Logger
 from container_executor.models import Handle, JobSpec
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from container_executor.execute.journal import Forwarded
 from container_executor.execute.output.text import Pending, Tail, render
+from container_executor.execute.record import Forwarded
 from container_executor.models import LogChunk
 
 PROGRESS = 1.0

@@ -13,10 +13,10 @@ import attrs
 from container_executor.client import BadCallError, Client, DeniedError, NotFoundError
 from container_executor.errors import ServerError
 from container_executor.execute.clock import now
-from container_executor.execute.journal import Forwarded
 from container_executor.execute.output.excerpt import Part, Place
 from container_executor.execute.output.text import PREFIX
 from container_executor.execute.pauses import pauses
+from container_executor.execute.record import Forwarded
 from container_executor.logs import Logger
 
 log = Logger(__name__)
