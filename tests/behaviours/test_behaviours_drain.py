@@ -1,5 +1,6 @@
 """How a daemon ends: it takes nothing new, and waits for its jobs, stops them, or leaves them to the next start."""
 
+import json
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -50,6 +51,9 @@ def test_the_second_signal_stops_the_jobs_with_grace(colony: Colony, daemon: Dae
     assert colony.process(process_id).state is ProcessState.FAILED
     assert "saved" in colony.output(process_id)
     assert colony.verdict(process_id)["failure"] == "evicted"
+    records = [json.loads(line) for line in daemon.log().splitlines()]
+    answers = [record for record in records if record["event"].startswith(("draining: ", "stopping "))]
+    assert [(answer["level"], answer["live"]) for answer in answers] == [("warning", 1), ("warning", 1)]
 
 
 def test_a_daemon_that_hands_over_leaves_its_jobs_to_the_next_start(

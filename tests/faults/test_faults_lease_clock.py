@@ -7,31 +7,31 @@ from pathlib import Path
 import pytest
 from colonies import Colony, DaemonProgram, wait_for
 from proxy import Proxy
+from sites import site_of
 
 from container_executor.client import ProcessState
 
 HOUR = 3600
 
 
+@pytest.mark.parametrize("backend", ["process", "docker"])
 @pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 def test_jobs_do_not_notice_that_the_daemon_s_clock_is_set(
-    colony: Colony, daemon: DaemonProgram, tmp_path: Path, jump: int
+    colony: Colony, make_daemon: Callable[..., DaemonProgram], tmp_path: Path, backend: str, jump: int
 ) -> None:
-    clock, begun, go = tmp_path / "clock", tmp_path / "begun", tmp_path / "go"
+    site, clock = site_of(backend), tmp_path / "clock"
     _set(clock, 0)
-    daemon.start(CE_CLOCK=str(clock))
-    gated = f"until [ -e {go} ]; do sleep 0.1; done"
-    good = colony.submit(f"touch {begun}; {gated}; echo done")
-    bad = colony.submit(f"{gated}; exit 9")
-    wait_for(begun.exists, "its start")
+    make_daemon(backend=backend, options=site.options).start(CE_CLOCK=str(clock))
+    good = colony.submit("echo begun; sleep 6; echo done", image=site.image)
+    bad = colony.submit("sleep 6; exit 9", image=site.image)
+    wait_for(lambda: "begun" in colony.output(good), "its first line")
 
     _set(clock, jump)
-    long = colony.submit("sleep 60", maxexectime=5)
-    short = colony.submit("sleep 60", conditions={"walltime": 1})
+    long = colony.submit("sleep 60", image=site.image, maxexectime=5)
+    short = colony.submit("sleep 60", image=site.image, conditions={"walltime": 1})
+
     assert colony.wait(long).state is ProcessState.FAILED
     assert colony.wait(short).state is ProcessState.FAILED
-    go.touch()
-
     assert colony.wait(good).state is ProcessState.SUCCESS
     assert colony.wait(bad).state is ProcessState.FAILED
     assert colony.outcome(bad)["exitcode"] == "9"
