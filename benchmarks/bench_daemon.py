@@ -116,8 +116,22 @@ def live_rows() -> list[Row]:
                 60
             )  # what their starts still cost is not idle cost: readers of silent jobs ask ever more rarely, up to 30 s
             rows += _idle_rows(daemon, count, limit)
+        rows.append(_lag_row(daemon.metrics(), submitted))
         daemon.end(patience=300)
     return rows
+
+
+def _lag_row(metrics: dict[str, float], jobs: int) -> Row:
+    """Return how late the event loop was in 99 of 100 seconds, as the upper end of a bucket of the daemon's own histogram."""
+    prefix = 'container_executor_loop_lag_seconds_bucket{le="'
+    buckets = {float(name[len(prefix) : -2]): count for name, count in metrics.items() if name.startswith(prefix)}
+    enough = 0.99 * max(buckets.values())
+    return {
+        "name": f"event loop late, 99 of 100 seconds, while {jobs} jobs start and live",
+        "value": 1000 * min(bound for bound, count in buckets.items() if count >= enough),
+        "unit": "ms at most",
+        "target": "<= 200",
+    }
 
 
 def _launched(daemon: DaemonProgram, count: int) -> bool:

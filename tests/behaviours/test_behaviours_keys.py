@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from colonies import Colony, DaemonProgram, wait_for
 from locked_store import locked_store
 
@@ -50,8 +51,9 @@ def test_a_daemon_whose_key_the_server_does_not_know_works_once_it_has_the_right
     assert right.key not in daemon.log()
 
 
+@pytest.mark.parametrize("restarted", [False, True])
 def test_jobs_that_run_while_the_executors_key_is_changed_are_closed_with_the_new_one(
-    colony: Colony, daemon: DaemonProgram, tmp_path: Path
+    colony: Colony, daemon: DaemonProgram, tmp_path: Path, *, restarted: bool
 ) -> None:
     go, fresh = tmp_path / "go", Identity.new()
     daemon.start()
@@ -62,10 +64,15 @@ def test_jobs_that_run_while_the_executors_key_is_changed_are_closed_with_the_ne
     file = daemon.folder / "tester.key"
     old = Identity(file.read_text().strip())
 
+    if restarted:
+        daemon.kill()
     colony.call(change_id, colony, old, fresh)
     file.write_text(fresh.key)
-    daemon.signal(signal.SIGHUP)
-    wait_for(lambda: fresh.id in daemon.log(), "the new key's id in its log")
+    if restarted:
+        daemon.start()
+    else:
+        daemon.signal(signal.SIGHUP)
+        wait_for(lambda: fresh.id in daemon.log(), "the new key's id in its log")
     go.touch()
 
     assert colony.wait(process_id).state is ProcessState.SUCCESS
