@@ -4,6 +4,8 @@ Needs an S3 server (``CE_S3_*``, as ``tests/engines/minio/up`` prints them) and 
 The server of the records is our embedded one, on the same machine.
 
     python benchmarks/bench_cfs.py [--sets S,M,L] [--rounds 3] [--small]
+
+Or as a part of ``nox -s bench``, on its page.
 """
 
 import argparse
@@ -49,6 +51,8 @@ TARGETS = {
 }  # fmt: skip
 """What our time divided by rclone's may be."""
 STEPS = ("up", "unchanged", "down")
+MEMORY = {"S": 80, "M": 80, "L": 160}
+"""What our peak memory may be, in MB."""
 
 
 def make_files(place: Path, name: str, *, small: bool) -> None:
@@ -78,7 +82,7 @@ class Run:
     memory: float
 
 
-def run(command: list[str], environ: Mapping[str, str]) -> Run:
+def timed(command: list[str], environ: Mapping[str, str]) -> Run:
     """Run a program to its end, which must be a success."""
     known = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}  # rclone cannot use it
     started = time.monotonic()
@@ -156,11 +160,10 @@ def measure(name: str, rounds: int, *, small: bool) -> dict[tuple[str, str], lis
             }
             commands["unchanged"] = commands["up"]
             for step in STEPS:
-                for who, command, environ in zip(
-                    ("ours", "rclone"), commands[step], ({**there, **ours}, theirs), strict=True
-                ):
+                both = list(zip(("ours", "rclone"), commands[step], ({**there, **ours}, theirs), strict=True))
+                for who, command, environ in both if number % 2 == 0 else reversed(both):
                     shutil.rmtree(target, ignore_errors=True)
-                    found[step, who].append(run(command, environ))
+                    found[step, who].append(timed(command, environ))
             (folder / "data" / ".cfs").unlink(missing_ok=True)
     return found
 
@@ -180,6 +183,24 @@ def rows(name: str, found: Mapping[tuple[str, str], list[Run]]) -> Iterator[Row]
             "MB": f"{max(each.memory for each in found[step, 'ours']):.0f}",
             "rclone MB": f"{max(each.memory for each in found[step, 'rclone']):.0f}",
         }  # fmt: skip
+
+
+def run() -> list[Row]:
+    """Return what the page shows: how long each step took beside rclone, and how much memory."""
+    return [row for name in MEMORY for row in _shown(name, list(rows(name, measure(name, 3, small=False))))]
+
+
+def _shown(name: str, found: list[Row]) -> Iterator[Row]:
+    for row in found:
+        title = f"{name} {row['step']}: {row['ours']} s ({row['cpu']} s of processor), rclone {row['rclone']} s ({row['rclone cpu']} s)"
+        yield {"name": title, "value": row["ratio"], "unit": "x", "target": f"<= {row['target']}"}
+    ours, theirs = (max(int(row[who]) for row in found) for who in ("MB", "rclone MB"))
+    yield {
+        "name": f"{name}: peak memory, rclone {theirs} MB",
+        "value": ours,
+        "unit": "MB",
+        "target": f"<= {MEMORY[name]}",
+    }
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,12 +20,15 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = {
     "daemon": "The daemon, with programs on this host",
     "docker": "Jobs on Docker",
+    "cfs": "Synchronising directories with an S3 store, beside rclone",
     "server": "The embedded server, each call on the disk before its answer",
     "start": "Starting the program",
     "funcspec": "Function specs",
 }
-NEEDS = {"docker": "CE_DOCKER_HOST"}
-"""The variable that says where an engine is, for the parts that need one."""
+NEEDS = {"docker": ("docker", "CE_DOCKER_HOST"), "cfs": ("minio", "CE_S3_ENDPOINT")}
+"""The engine, and the variable that says where it is, for the parts that need one."""
+PROGRAMS = {"cfs": "rclone"}
+"""The program that a part compares us with."""
 HEAD = """# Speed
 
 Measured by `nox -s bench`, which writes this page. Absolute figures move with the machine and with what else runs on it; where
@@ -60,11 +64,15 @@ def measure(name: str) -> list[Row]:
 
 
 def can_run(name: str) -> bool:
-    needed = NEEDS.get(name, "")
-    if needed and not os.environ.get(needed):
-        print(f"{name}: left out, {needed} is not set; bring the engine up with `nox -s engines -- up {name}`")
-        return False
-    return True
+    engine, variable = NEEDS.get(name, ("", ""))
+    program = PROGRAMS.get(name, "")
+    if variable and not os.environ.get(variable):
+        print(f"{name}: left out, {variable} is not set; bring the engine up with `nox -s engines -- up {engine}`")
+    elif program and not shutil.which(program):
+        print(f"{name}: left out, there is no program {program} on PATH")
+    else:
+        return True
+    return False
 
 
 def section(name: str, about: str, seconds: float, rows: Sequence[Row]) -> str:

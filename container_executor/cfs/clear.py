@@ -77,7 +77,7 @@ def _unlink(tree: Tree, path: str, stamp: Stamp | None) -> bool:
     """Remove a file that is still what it was, or, without a stamp, anything but a regular file or a directory."""
     *below, name = path.split("/")
     try:
-        with told(tree.path / path), tree.opened(below) as directory:
+        with told(tree.path, path), tree.opened(below) as directory:
             status = os.lstat(name, dir_fd=directory)
             kind = stat.S_IFMT(status.st_mode)
             if (stamp is None and kind in (stat.S_IFREG, stat.S_IFDIR)) or (stamp and Stamp.of(status) != stamp):

@@ -120,7 +120,7 @@ def scan(tree: Tree, without: Collection[str] = ()) -> Listing:
 def _entries(tree: Tree, below: tuple[str, ...]) -> Iterator[LocalFile | Oddity | tuple[str, ...]]:
     """Yield what is directly in a directory; a directory, and an unfinished download, as the parts of its path."""
     try:
-        with tree.opened(below) as descriptor, told(tree.path.joinpath(*below)), os.scandir(descriptor) as entries:
+        with tree.opened(below) as descriptor, told(tree.path, *below), os.scandir(descriptor) as entries:
             for entry in entries:
                 if entry.name != MARKER:
                     yield _entry(entry, below)

@@ -66,24 +66,24 @@ class Tree:
         way = [*self.parts, *below]
         with told(self.base):
             descriptor = os.open(self.base, _DIRECTORY)
-        for depth, part in enumerate(way):
+        for depth in range(len(way)):
             try:
-                inner = self._step(descriptor, part, self.base.joinpath(*way[: depth + 1]), create=create)
+                inner = self._step(descriptor, way[: depth + 1], create=create)
             finally:
                 os.close(descriptor)
             descriptor = inner
         return descriptor
 
-    def _step(self, descriptor: int, part: str, path: Path, *, create: bool) -> int:
-        with told(path):
+    def _step(self, descriptor: int, way: Sequence[str], *, create: bool) -> int:
+        with told(self.base, *way):
             try:
-                return os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+                return os.open(way[-1], _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             except FileNotFoundError:
                 if not create:
                     raise
             with suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=descriptor)
-            inner = os.open(part, _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
+                os.mkdir(way[-1], 0o755, dir_fd=descriptor)
+            inner = os.open(way[-1], _DIRECTORY | os.O_NOFOLLOW, dir_fd=descriptor)
             self.give(inner)
             return inner
 
@@ -106,7 +106,7 @@ class Tree:
             DiskError: It cannot be read, or is not there any more.
         """
         *below, name = path.split("/")
-        with told(self.path / path), self.opened(below) as directory:
+        with told(self.base, *self.parts, path), self.opened(below) as directory:
             # A device must not even be opened: that alone may do something.
             if not stat.S_ISREG(os.lstat(name, dir_fd=directory).st_mode):
                 raise PathError(f"{self.path / path}: no regular file any more")
@@ -128,7 +128,7 @@ class Tree:
                 stays for the next. Without such a name nothing stays.
         """
         *below, name = path.split("/")
-        with told(self.path / path), self.opened(below, create=True) as directory:
+        with told(self.base, *self.parts, path), self.opened(below, create=True) as directory:
             partial = _begun(directory, unfinished, name) or self._new(directory, unfinished, name)
             try:
                 yield partial
@@ -245,13 +245,14 @@ def _begun(directory: int, unfinished: str, name: str) -> Partial | None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about *path* into an error that names it; absence stays FileNotFoundError."""
+def told(base: Path, *below: str) -> Iterator[None]:
+    """Turn what the operating system says about a path into an error that names it; absence stays FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:
         raise
     except OSError as error:
+        path = base.joinpath(*below)
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.EISDIR):
             raise PathError(
                 f"{path}: a link or a file where a directory, or a directory where a file, is expected"

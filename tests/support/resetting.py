@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 
 
 class Resetting:
@@ -37,7 +38,8 @@ class Resetting:
             threading.Thread(target=self._pass, args=(inner,), daemon=True).start()
 
     def _pass(self, inner: socket.socket) -> None:
-        with inner, socket.create_connection(self._target) as outer:
+        # A program that is killed resets its connections too.
+        with suppress(ConnectionError), inner, socket.create_connection(self._target) as outer:
             while ready := select.select([inner, outer], [], [], 30)[0]:
                 for side in ready:
                     data = side.recv(65_536)
