@@ -45,6 +45,18 @@ def named(colony: Colony, process_id: str, failure: FailureClass, within: float 
     return error
 
 
+@pytest.fixture(scope="module", autouse=True)
+def removed(house: Colony, site: SiteOfTests) -> str:
+    """A process whose container somebody has removed. It is believed to be gone only after half a minute: the last test looks."""
+    process_id = house.submit("echo begun; sleep 300", maxexectime=600)
+    wait_for(lambda: "begun" in house.output(process_id), "its first line")
+    (owner,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
+    with docker_api(require_engine("docker")) as api:
+        (name,) = containers(api, owner, process_id)
+        api.remove_container(name, force=True)
+    return process_id
+
+
 @attrs.frozen
 class Case:
     """A job that fails."""
@@ -113,24 +125,14 @@ def test_a_container_that_cannot_start_is_tried_again_and_then_named(
     colony: Colony, site: SiteOfTests, make_daemon: MakeDaemon
 ) -> None:
     options = (*site.options, 'backends.docker.ulimits={"nofile": "2000000000"}')
-    make_daemon(backend="docker", options=options).start()
+    daemon = make_daemon(backend="docker", options=options)
+    daemon.start()
+    wait_for(lambda: '"running"' in daemon.log(), "its registration")
 
-    process_id = colony.submit("true", image=site.image, maxexectime=12)
+    process_id = colony.submit("true", image=site.image)
 
-    assert "rlimit" in named(colony, process_id, FailureClass.NEVER_STARTED, 12)
+    assert "rlimit" in named(colony, process_id, FailureClass.NEVER_STARTED, 3 * AT_ONCE)
     assert "launch 1 failed: never_started: " in colony.log(process_id)
-
-
-def test_a_container_that_somebody_removes_has_vanished(house: Colony, site: SiteOfTests) -> None:
-    process_id = house.submit("echo begun; sleep 300", maxexectime=600)
-    wait_for(lambda: "begun" in house.output(process_id), "its first line")
-    (owner,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
-
-    with docker_api(require_engine("docker")) as api:
-        (name,) = containers(api, owner, process_id)
-        api.remove_container(name, force=True)
-
-    named(house, process_id, FailureClass.VANISHED, AFTER_A_WHILE)
 
 
 @pytest.fixture
@@ -202,3 +204,10 @@ def test_results_that_cannot_be_stored(colony: Colony, site: SiteOfTests, rig: R
     process_id = colony.submit("echo result > /ce-cfs/data/result", image=site.image, fs=FILES)
 
     assert "they are kept in" in named(colony, process_id, FailureClass.STAGING_OUT)
+
+
+# --- and one that takes longer ----------------------------------------------------------------------------------------
+
+
+def test_a_container_that_somebody_removed_has_vanished(house: Colony, removed: str) -> None:
+    named(house, removed, FailureClass.VANISHED, AFTER_A_WHILE)
