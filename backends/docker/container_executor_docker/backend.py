@@ -199,7 +199,7 @@ class DockerBackend(DockerSettings, Backend):
         in_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
         local = self._connection.address.local
         faults = [*health.settings_faults(self, in_container=in_container, local=local), *self._site_faults()]
-        return health.health(version, info, faults)
+        return health.health(version, info, [*faults, *health.log_faults(info, self.log_driver)])
 
     def _site_faults(self) -> Iterator[Fault]:
         """Yield what the engine finds wrong with what the site named."""

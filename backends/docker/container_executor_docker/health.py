@@ -6,7 +6,7 @@ from typing import Any
 from container_executor.models import Capacity, Fault, Health
 from container_executor_docker.gpus import taken_gpus
 from container_executor_docker.labels import CPU, MEMORY
-from container_executor_docker.settings import DockerSettings
+from container_executor_docker.settings import DockerSettings, LogDriver
 
 OLDEST_API = (1, 40)
 """Docker 19.03: the first with device requests."""
@@ -73,6 +73,16 @@ def _engine_faults(version: Mapping[str, Any], info: Mapping[str, Any]) -> Itera
                 f"the engine maps users ({option}): files of jobs belong to other users than the daemon's",
                 "run the daemon as the user that the engine maps to, or use an engine that maps none",
             )
+
+
+def log_faults(info: Mapping[str, Any], driver: LogDriver) -> Iterator[Fault]:
+    """Yield that the engine cannot keep output as the site wants it."""
+    known = (info.get("Plugins") or {}).get("Log") or ()
+    if known and driver is LogDriver.LOCAL and driver not in known:
+        yield Fault(
+            "this engine has no log driver local, as Podman has none: no job can start",
+            'set log_driver = "json-file" in [backends.docker], and read what its README says of Podman',
+        )
 
 
 def settings_faults(settings: DockerSettings, *, in_container: bool, local: bool) -> Iterator[Fault]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from container_executor_docker import health
 from container_executor_docker.registries import refused
-from container_executor_docker.settings import DockerSettings
+from container_executor_docker.settings import DockerSettings, LogDriver
 from docker_support import MakeBackend
 
 from container_executor.testing import require_engine
@@ -36,6 +36,15 @@ def test_an_engine_that_cannot_keep_a_promise_is_named(
 
     (fault,) = [fault for fault in found.faults if what in fault.what]
     assert fix in fault.fix
+
+
+def test_podman_without_its_log_driver_is_named(api: Any) -> None:
+    podman = {"Plugins": {"Log": ["k8s-file", "none", "passthrough", "journald"]}}  # Podman 4.3.1
+
+    (fault,) = health.log_faults(podman, LogDriver.LOCAL)
+
+    assert 'log_driver = "json-file"' in fault.fix
+    assert [*health.log_faults(podman, LogDriver.JSON_FILE), *health.log_faults(api.info(), LogDriver.LOCAL)] == []
 
 
 @pytest.mark.parametrize(("in_container", "local", "goes"), [(True, True, "container"), (False, False, "machine")])
