@@ -31,7 +31,7 @@ PAUSE = 1.0
 PAUSE_LIMIT = 30.0
 
 
-def _pauses() -> Iterator[float]:
+def _growing() -> Iterator[float]:
     return pauses(PAUSE, PAUSE_LIMIT)
 
 
@@ -57,7 +57,7 @@ class Claimer:
     last_sign: float = attrs.field(factory=now)
     stopped: anyio.Event = attrs.field(factory=anyio.Event)
     _told: anyio.Event = attrs.field(factory=anyio.Event)
-    _pauses: Iterator[float] = attrs.field(factory=_pauses)
+    _pauses: Iterator[float] = attrs.field(factory=_growing)
     _measured: float = 0.0
 
     async def run(self) -> None:
@@ -110,7 +110,7 @@ class Claimer:
             self.reconcile()
             await self._back_off()
         else:
-            self._pauses, self.last_sign = _pauses(), now()
+            self._pauses, self.last_sign = _growing(), now()
             return process
         return None
 

@@ -1,8 +1,7 @@
 """The daemon: puts the parts together, runs them, and ends them in order."""
 
 import enum
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -87,7 +86,8 @@ class Daemon:
         """Run until told to end; see :meth:`drain` and :meth:`abort`."""
         async with anyio.create_task_group() as tasks:
             site = self._site(tasks)
-            async with self._health(site):
+            port = self.settings.executor.health_port
+            async with serve_health(port, self._report, self.metrics) as self.health_port:
                 tasks.start_soon(self._until_ended, tasks.cancel_scope)
                 tasks.start_soon(measure, self.metrics.loop_lag)
                 await self._start(site, tasks)
@@ -222,16 +222,6 @@ class Daemon:
         return self._claimer.stopped.is_set() and (hands_over or not self._lives)
 
     # --- health -------------------------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _health(self, site: Site) -> AsyncIterator[None]:
-        try:
-            async with serve_health(self.settings.executor.health_port, self._report, site.metrics) as port:
-                self.health_port = port
-                yield
-        except OSError as error:
-            log.warning("no health port", port=self.settings.executor.health_port, error=str(error))
-            yield
 
     def _report(self) -> Mapping[str, Any]:
         since = self._monitor.unanswered_since if self._monitor else None
