@@ -33,6 +33,12 @@ from obstore.store import S3Store
 from container_executor.client import Identity
 
 Row = dict[str, Any]
+NOTE = """
+S is 5,000 files of 4 KiB in 50 directories and one more, M 100 files of 10 MB, L one of 2 GB. MinIO, the server of our records and
+both programs share the processors; rclone keeps no records. Where our time goes: of S up, a record costs 0.6 ms of our processor, two thirds of it the HTTP call
+(aiohttp), a tenth JSON and signature; storing a small file 0.5 ms, half of it obstore; a change of threads 0.06 ms. MinIO and the server need as
+much again. Of an unchanged set nearly all is the start of the program, and half of that the import of aiohttp.
+"""
 SERVE = """
 import sys, anyio
 from pathlib import Path
