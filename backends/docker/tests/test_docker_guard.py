@@ -94,9 +94,12 @@ def guard_image(api: Any, python_root: bytes) -> Iterator[str]:
 
 
 @pytest.fixture
-def backend(make_backend: MakeBackend, engine: dict[str, str], guard_image: str) -> DockerBackend:
+def backend(make_backend: MakeBackend, engine: dict[str, str], guard_image: str) -> Iterator[DockerBackend]:
     """A backend whose guard is a container."""
-    return make_backend(guard_image=guard_image, guard_socket=engine["CE_DOCKER_SOCKET"], network="none")
+    made = make_backend(guard_image=guard_image, guard_socket=engine["CE_DOCKER_SOCKET"], network="none")
+    yield made
+    for found in made.list_jobs():
+        made.remove(found.handle)
 
 
 def guard_containers(api: Any, owner: str) -> list[str]:
