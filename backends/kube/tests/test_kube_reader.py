@@ -1,5 +1,6 @@
 """The output of a job, from streams that break, lie, or are gone with their pod."""
 
+import math
 from collections.abc import Mapping
 
 import attrs
@@ -21,9 +22,9 @@ SECOND = b"2026-11-21T16:00:01.500000000Z two\n"
 
 
 class Answers(Streams):
-    """Streams that bring what a test says, one answer each time one is opened: what it holds, and its error."""
+    """Streams that bring what a test says, one answer each time one is opened: what it holds, and its error; None never ends."""
 
-    def __init__(self, *answers: tuple[bytes, str]) -> None:
+    def __init__(self, *answers: tuple[bytes, str | None]) -> None:
         super().__init__()
         self.answers = list(answers)
         self.opened: list[str] = []
@@ -31,7 +32,9 @@ class Answers(Streams):
     def open(self, key: str, endpoint: Endpoint, path: str, *, on_data: object = None) -> Stream:
         data, error = self.answers.pop(0)
         self.opened.append(path)
-        stream = self._streams[key] = Stream(status=200, ended=True, error=error, data=bytearray(data))
+        stream = self._streams[key] = Stream(
+            status=200, ended=error is not None, error=error or "", heard=-math.inf, data=bytearray(data)
+        )
         return stream
 
     def take(self, key: str, limit: int) -> bytes:
@@ -126,17 +129,15 @@ def test_what_is_not_there_yet_is_no_end(seen: Mapping[int, Source] | None) -> N
     assert (output, gaps, last.end) == (b"", [], False)
 
 
-def test_a_stream_that_hangs_after_the_programs_end_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("container_executor.streams.HANGS", 0.0)
-    streams = Answers((FIRST, ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+@pytest.mark.parametrize(("known_ended", "whole", "opened"), [(True, b"one\ntwo\n", 3), (False, b"one\n", 1)])
+def test_a_stream_that_hangs_is_opened_anew_once_its_program_has_ended(
+    *, known_ended: bool, whole: bytes, opened: int
+) -> None:
+    streams = Answers((FIRST, None), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
     reader = reader_of(streams, [{0: ENDED}])
-    reader.known_ended = lambda _rank: True
-    assert joined(reader.read(100_000).lines) == b"one\n"
-    hanging = Answers((b"", ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
-    reader.streams = hanging
-    reader.read(100_000)
-    hanging._streams[reader.ranks[0].key].ended = False
+    reader.known_ended = lambda _rank: known_ended
 
     output, gaps, last = read(reader)
 
-    assert (output, gaps, last.end) == (b"two\n", [], True)
+    assert (output, gaps, last.end) == (whole, [], known_ended)
+    assert len(streams.opened) == opened
