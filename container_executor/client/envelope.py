@@ -89,7 +89,7 @@ def _no_envelope(answer: Answer, message: str) -> NoReturn:
 
 def _inner(payload: Any, message: str) -> Any:
     try:
-        raw = base64.b64decode(payload, validate=True)
+        raw = binascii.a2b_base64(payload, strict_mode=True)
     except (binascii.Error, ValueError):
         raise ProtocolError(f"{message}: the payload of the answer is no base64") from None
     return _first_document(raw, message) if raw else {}
@@ -105,7 +105,7 @@ def _first_document(raw: bytes, message: str) -> Any:
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"{message}: the answer is no JSON: {type(error).__name__}: {_show(raw)}") from None
     _check_depth(value, message)
-    return _clean(value) if b"\\ud" in raw.lower() else value
+    return _clean(value) if b"\\ud" in raw or b"\\uD" in raw else value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -115,10 +115,13 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
+_NESTS = (dict, list)
+
+
 def _check_depth(value: Any, message: str) -> None:
-    level = [value]
-    for _ in range(scrub.DEEPEST + 1):
-        level = [child for item in level if isinstance(item, dict | list) for child in _children(item)]
+    level = [value] if type(value) in _NESTS else []
+    for _ in range(scrub.DEEPEST):
+        level = [child for item in level for child in _children(item) if type(child) in _NESTS]
         if not level:
             return
     raise ProtocolError(f"{message}: the answer is nested deeper than {scrub.DEEPEST} levels")

@@ -14,8 +14,8 @@ QUIET = 0.05
 """Seconds after which a job that was silent once is asked for output again; doubled with each silent answer."""
 QUIET_LIMIT = 5.0
 """Seconds after which a silent job is asked again without a hint, where few jobs are live."""
-QUIET_RATE = 20.0
-"""Silent jobs that are asked in a second at most: with a thousand of them each is asked every 50 s."""
+QUIET_RATE = 16.0
+"""Silent jobs that are asked in a second at most: with a thousand of them each is asked every minute."""
 LAST_QUIET = 0.2
 """Seconds after which a job that has ended is asked for the rest at the latest."""
 
