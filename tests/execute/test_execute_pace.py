@@ -15,7 +15,7 @@ def test_entries_grow_while_the_server_is_slow_and_shrink_at_once() -> None:
     assert slow.after_entry(0.2).batch == BATCH
 
 
-@pytest.mark.parametrize(("live", "longest"), [(1, QUIET_LIMIT), (100, QUIET_LIMIT), (1000, 50.0)])
+@pytest.mark.parametrize(("live", "longest"), [(1, QUIET_LIMIT), (80, QUIET_LIMIT), (1000, 62.5)])
 def test_a_silent_job_is_asked_less_and_less_often(live: int, longest: float) -> None:
     pace, waits = Pace(), list[float]()
     for _ in range(20):
