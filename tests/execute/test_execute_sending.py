@@ -8,7 +8,7 @@ import pytest
 
 from container_executor.client import Client, DeniedError, NoAnswerError
 from container_executor.execute.output.excerpt import Part, Place
-from container_executor.execute.output.sending import ProcessLostError, Sender
+from container_executor.execute.output.sending import Line, ProcessLostError, Sender, compose
 from container_executor.execute.record import Forwarded
 
 
@@ -135,7 +135,7 @@ def test_a_line_of_ours_is_said_once_and_begins_a_line() -> None:
         sending.say("waiting", "waiting: for a node")
         await sending.deliver()
 
-        assert server.text() == "Password: \nColonyOS: waiting: for a node\nok\n"
+        assert server.text() == "Password: ok\nColonyOS: waiting: for a node\n"
 
     anyio.run(scenario)
 
@@ -147,3 +147,16 @@ def test_a_process_that_is_not_ours_takes_no_output() -> None:
             await sending.deliver(part("one\n", "1"))
 
     anyio.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("text", "open_line", "entry"),
+    [
+        ("3\nnext\n", True, "3\nColonyOS: word\nnext\n"),  # the output ends its own line first
+        ("3", True, "\nColonyOS: word\n3"),
+        ("", True, "\nColonyOS: word\n"),
+        ("next\n", False, "ColonyOS: word\nnext\n"),
+    ],
+)
+def test_a_line_of_ours_tears_no_line_of_the_output_that_goes_on(text: str, entry: str, *, open_line: bool) -> None:
+    assert compose([Line("name", "ColonyOS: word\n")], text, open_line=open_line) == entry

@@ -190,12 +190,15 @@ class Sender:
 
 
 def compose(lines: Sequence[Line], text: str, *, open_line: bool) -> str:
-    """Return the text of an entry: our own lines before the output, each on a line of its own.
+    """Return the text of an entry: our own lines, each on a line of its own, and the output after them.
 
     Args:
         lines: Our own lines.
         text: The output.
-        open_line: The entry before it ended in the middle of a line.
+        open_line: The entry before it ended in the middle of a line: that line is ended first, by the output if it does so.
     """
-    start = "\n" if lines and open_line else ""
-    return start + "".join(line.text for line in lines) + text
+    own = "".join(line.text for line in lines)
+    if not (own and open_line):
+        return own + text
+    rest_of_line, newline, after = text.partition("\n")
+    return f"{rest_of_line}\n{own}{after}" if newline else f"\n{own}{text}"
