@@ -192,7 +192,7 @@ class Mover:
         with self.tree.partial(file.path, unfinished) as partial, self._counting() as moved:
             digest, size = self._go_on(partial, file)
             moved(size)
-            # An empty file has no object; it must not be asked for.
+            # An empty file is not asked for: the official client stores no object for it.
             for piece in self.store.read(file.object, size) if size < file.size else ():
                 self._check()
                 size += len(piece)

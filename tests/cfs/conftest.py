@@ -92,12 +92,9 @@ def resetting() -> Iterator[Resetting]:
 
 
 @pytest.fixture
-def command(
-    rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str], tmp_path: Path
-) -> Callable[..., "subprocess.Popen[bytes]"]:
-    """Starts ``cfs sync`` of the label ``/data`` with a directory; more settings may follow."""
-    environment = {
-        **os.environ,
+def cfs_variables(rig: Rig, store_variables: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """What the commands about files take from the environment."""
+    return {
         **store_variables,
         "COLONIES_SERVER_HOST": "127.0.0.1",
         "COLONIES_SERVER_PORT": str(rig.colony.port),
@@ -106,6 +103,12 @@ def command(
         "COLONIES_PRVKEY": rig.colony.user.key,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }
+
+
+@pytest.fixture
+def command(store_options: tuple[str, ...], cfs_variables: dict[str, str]) -> Callable[..., "subprocess.Popen[bytes]"]:
+    """Starts ``cfs sync`` of the label ``/data`` with a directory; more settings may follow."""
+    environment = {**os.environ, **cfs_variables}
 
     def start(place: Path, *settings: str) -> "subprocess.Popen[bytes]":
         options = [part for option in (*store_options, *settings) for part in ("-o", option)]

@@ -14,21 +14,11 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(rig: Rig, store_options: tuple[str, ...], store_variables: dict[str, str], tmp_path: Path) -> Run:
-    environment = {
-        **store_variables,
-        "COLONIES_SERVER_HOST": "127.0.0.1",
-        "COLONIES_SERVER_PORT": str(rig.colony.port),
-        "COLONIES_TLS": "false",
-        "COLONIES_COLONY_NAME": rig.colony.name,
-        "COLONIES_PRVKEY": rig.colony.user.key,
-        "XDG_CACHE_HOME": str(tmp_path / "cache"),
-    }
-
+def run(store_options: tuple[str, ...], cfs_variables: dict[str, str]) -> Run:
     def run(*arguments: object, code: int = 0) -> Result:
         given = ["cfs", *map(str, arguments)]
         options = [part for option in store_options for part in ("-o", option)]
-        result = CliRunner(env=environment).invoke(program, [*given, *options], prog_name="container-executor")
+        result = CliRunner(env=cfs_variables).invoke(program, [*given, *options], prog_name="container-executor")
         assert result.exit_code == code, result.output
         return result
 
