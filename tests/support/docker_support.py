@@ -10,18 +10,22 @@ import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from container_executor_docker import DockerBackend
 
-from container_executor.models import JobSpec
+from container_executor.errors import UnavailableError
+from container_executor.models import Handle, JobSpec, JobStatus
+from container_executor.testing.bench import wait_for
 
 MakeBackend = Callable[..., DockerBackend]
 MakeJob = Callable[..., JobSpec]
 Spare = Callable[[str], str]
 
+PATIENCE = timedelta(seconds=60)
 OWNERS: set[str] = set()
 """Everyone in whose name a test of this run used the engine."""
 
@@ -37,6 +41,19 @@ def guards(owner: str) -> list[int]:
         if owner.encode() in words and any(word.endswith(b"/guard.py") for word in words) and b"-c" not in words:
             found.append(int(place.name))
     return found
+
+
+def ended(backend: DockerBackend, handle: Handle) -> JobStatus:
+    """Wait for the end of a job, also while the engine is away, and return its state."""
+
+    def look() -> JobStatus | None:
+        try:
+            status = backend.status([handle]).get(handle.job_id)
+        except UnavailableError:
+            return None
+        return status if status is not None and status.state.ended else None
+
+    return wait_for(look, PATIENCE, f"the end of {handle.job_id}")
 
 
 BUSYBOX, FRESH = "public/busybox", "fresh/image"

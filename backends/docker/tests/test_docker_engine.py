@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from container_executor_docker import DockerBackend
 from container_executor_docker.guard import end_labels, ensure_guard, time_left
-from docker_support import MakeBackend, MakeJob, Spare, guards
+from docker_support import PATIENCE, MakeBackend, MakeJob, Spare, ended, guards
 from relay import make_certificates, relay
 
 from container_executor.errors import UnavailableError, UnsupportedError
-from container_executor.models import Handle, JobState, JobStatus, Mount
+from container_executor.models import Handle, JobState, Mount
 from container_executor.testing.bench import wait_for
 
 pytestmark = [
@@ -25,21 +25,6 @@ pytestmark = [
     # requests leaves its end of a socket open when nobody is behind it any more
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
-
-PATIENCE = timedelta(seconds=60)
-
-
-def ended(backend: DockerBackend, handle: Handle) -> JobStatus:
-    """Wait for the end of a job."""
-
-    def look() -> JobStatus | None:
-        try:
-            status = backend.status([handle]).get(handle.job_id)
-        except UnavailableError:
-            return None
-        return status if status is not None and status.state.ended else None
-
-    return wait_for(look, PATIENCE, f"the end of {handle.job_id}")
 
 
 def running(backend: DockerBackend, handle: Handle) -> None:

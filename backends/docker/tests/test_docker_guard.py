@@ -16,10 +16,9 @@ import docker.errors
 import pytest
 from container_executor_docker import DockerBackend
 from container_executor_docker.guard_container import LABEL
-from docker_support import MakeBackend, MakeJob, Spare, guards
+from docker_support import PATIENCE, MakeBackend, MakeJob, Spare, ended, guards
 
-from container_executor.errors import RejectedError, UnavailableError
-from container_executor.models import Handle, JobStatus
+from container_executor.errors import RejectedError
 from container_executor.testing.bench import wait_for
 
 pytestmark = [
@@ -28,7 +27,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
-PATIENCE = timedelta(seconds=60)
 _NEEDED = ("docker", "requests", "urllib3", "certifi", "idna", "charset_normalizer")
 _LEFT_OUT = (
     "test",
@@ -105,17 +103,6 @@ def backend(make_backend: MakeBackend, engine: dict[str, str], guard_image: str)
 def guard_containers(api: Any, owner: str) -> list[str]:
     found = api.containers(all=True, filters={"label": f"{LABEL}={owner}"})
     return [container["Names"][0].lstrip("/") for container in found]
-
-
-def ended(backend: DockerBackend, handle: Handle) -> JobStatus:
-    def look() -> JobStatus | None:
-        try:
-            status = backend.status([handle]).get(handle.job_id)
-        except UnavailableError:
-            return None
-        return status if status is not None and status.state.ended else None
-
-    return wait_for(look, PATIENCE, "the end of the job")
 
 
 def test_it_ends_overdue_jobs_serves_all_and_leaves_after_the_last(
