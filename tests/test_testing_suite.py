@@ -47,6 +47,7 @@ def run(wanted: list[str], report: Path) -> dict[tuple[str, str], set[str]]:
     argv += [f"--basetemp={report.with_suffix('')}", *(f"{module}::{name}" for name in wanted)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, PATHS))}
     done = subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert report.exists(), done.stdout + done.stderr  # a case that takes too long ends them all
     assert done.returncode in (0, 1), done.stdout + done.stderr
     ends: dict[tuple[str, str], set[str]] = {}
     for case in ET.parse(report).iter("testcase"):

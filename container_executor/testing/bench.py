@@ -242,3 +242,18 @@ class Bench:
 def joined(lines: Sequence[LogLine]) -> bytes:
     """Return lines and pieces of lines as the program wrote them."""
     return b"".join(line.data + b"\n" * line.complete for line in lines)
+
+
+def same(output: bytes, expected: bytes) -> None:
+    """Fail a case where an output is not as expected, with the first place where it differs.
+
+    A plain ``==`` of large values makes pytest search for the best way to show what differs: minutes where ``CI`` is set.
+    """
+    if output == expected:
+        return
+    at = next((at for at, (one, other) in enumerate(zip(output, expected, strict=False)) if one != other), None)
+    at = min(len(output), len(expected)) if at is None else at
+    pytest.fail(
+        f"{len(output)} bytes of output where {len(expected)} were expected; from byte {at} on it has "
+        f"{output[at : at + 80]!r} and not {expected[at : at + 80]!r}"
+    )

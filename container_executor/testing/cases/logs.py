@@ -3,7 +3,7 @@
 from threading import Thread
 
 from container_executor.models import LogChunk
-from container_executor.testing.bench import Bench, joined, wait_for
+from container_executor.testing.bench import Bench, joined, same, wait_for
 from container_executor.testing.cases.base import Cases, Fresh
 from container_executor.testing.cases.status import unknown_handle
 
@@ -54,7 +54,7 @@ class LogCases(Cases):
 
         output = bench.output(handle)
 
-        assert output == b"".join(b"%d\n" % number for number in range(1, count + 1))
+        same(output, _numbers(count))
 
     def test_a_reader_goes_on_from_any_cursor(self, bench: Bench, fresh: Fresh) -> None:
         handle = bench.start("seq 1 3000")
@@ -66,7 +66,8 @@ class LogCases(Cases):
         after = [line for chunk in bench.on(fresh()).follow(handle, chunks[cut - 1].cursor) for line in chunk.lines]
 
         assert len(chunks) > 1, "3000 lines with a limit of 4096 bytes cannot come in one chunk"
-        assert joined(before + after) == joined(whole) == b"".join(b"%d\n" % number for number in range(1, 3001))
+        same(joined(whole), _numbers(3000))
+        same(joined(before + after), _numbers(3000))
 
     def test_reading_again_from_an_old_cursor_gives_the_same(self, bench: Bench) -> None:
         handle = bench.start("echo one; echo two; echo three")
@@ -89,7 +90,7 @@ class LogCases(Cases):
 
         lines = [line for chunk in bench.follow(handle) for line in chunk.lines]
 
-        assert joined(lines) == b"x" * size + b"\nnext\n"
+        same(joined(lines), b"x" * size + b"\nnext\n")
         assert lines[-1].data == b"next"
 
     def test_every_byte_arrives(self, bench: Bench) -> None:
@@ -125,3 +126,8 @@ class LogCases(Cases):
         again = bench.backend.logs(handle, last.cursor)
 
         assert (again.lines, again.end) == ((), True)
+
+
+def _numbers(count: int) -> bytes:
+    """Return what ``seq 1 count`` prints."""
+    return b"".join(b"%d\n" % number for number in range(1, count + 1))
