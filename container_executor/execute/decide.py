@@ -82,6 +82,7 @@ class Times:
         walltime: Seconds that the program may run.
         pending: Seconds that the engine may take to start it.
         deadline: When the server takes the process back, on the boot clock: past it the job is not ours any more.
+        engine_stop: When the engine itself sends TERM, on the boot clock, whether we are there or not.
     """
 
     grace: float
@@ -89,6 +90,7 @@ class Times:
     walltime: float | None = None
     pending: float | None = None
     deadline: float | None = None
+    engine_stop: float | None = None
 
 
 class Act(enum.Enum):

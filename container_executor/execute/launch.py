@@ -15,9 +15,9 @@ from container_executor.execute.clock import Bell, now, wall
 from container_executor.execute.decide import Act, Sight, Step, Stop, Times, Why, decide
 from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.monitor import Monitor, Watched
-from container_executor.execute.outcome import Outcome, conclude, vanished, waited_for
+from container_executor.execute.outcome import Outcome, conclude, stopped_by_engine, vanished, waited_for
 from container_executor.logs import Logger
-from container_executor.models import Handle, JobState, Plan
+from container_executor.models import Handle, JobState, JobStatus, Plan
 
 log = Logger(__name__)
 
@@ -67,7 +67,7 @@ class Launch:
         times: When it must be stopped.
         interrupt: How others stop it.
         on_waiting: Told the engine's reason each time it changes while the job has not started.
-        stop: The stop that was ordered, if any.
+        stop: The stop that was ordered, or that the engine made of itself, if any.
     """
 
     engine: Engine
@@ -109,10 +109,19 @@ class Launch:
         while True:
             step = decide(now(), watched.sight, self.times, self.stop, self.interrupt.why)
             if step.act is Act.ENDED and watched.sight.status is not None:
+                self.stop = self.stop or self._stop_of_engine(watched.sight.status)
                 return conclude(watched.sight.status, self.stop, grace=timedelta(seconds=self.times.grace))
             if step.act is Act.VANISHED:
                 return vanished()
             await self._do(step, watched)
+
+    def _stop_of_engine(self, status: JobStatus) -> Stop | None:
+        """Return the stop that the engine made of itself; it may be a moment ahead of ours, or we were not there."""
+        at = self.times.engine_stop
+        if at is None:
+            return None
+        moment = wall() + timedelta(seconds=at - now())
+        return Stop(Why.LEASE, at=at, wall=moment) if stopped_by_engine(status, moment) else None
 
     async def _do(self, step: Step, watched: Watched) -> None:
         match step.act:

@@ -83,6 +83,7 @@ async def _run(
     times = Times(
         grace=job.grace.total_seconds(),
         stop_at=end - job.grace.total_seconds(),
+        engine_stop=end - job.grace.total_seconds(),
         walltime=job.walltime.total_seconds() if job.walltime else None,
     )
     refused: BackendError | None = None

@@ -143,6 +143,21 @@ def conclude(status: JobStatus, stop: Stop | None, *, grace: timedelta) -> Outco
     )
 
 
+def stopped_by_engine(status: JobStatus, moment: datetime) -> bool:
+    """Return whether a job that has ended was stopped by the engine, at the end of its lifetime, before we stopped it.
+
+    Args:
+        status: The engine's evidence. Few engines tell why a program ended.
+        moment: When the engine was to send TERM.
+    """
+    culprit = status.failed_rank
+    if culprit is None:
+        return any(rank.ended is not None and rank.ended >= moment for rank in status.ranks)
+    if culprit.failure in (None, FailureClass.USER_EXIT):
+        return culprit.ended is not None and culprit.ended >= moment
+    return culprit.failure is FailureClass.LEASE_EXPIRED
+
+
 def _ended_before(ranks: Sequence[RankStatus], moment: datetime) -> bool:
     return all(rank.ended is not None and _at_latest(rank.ended) <= moment for rank in ranks)
 

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from container_executor.execute.decide import Act, Sight, Stop, Times, Why, decide
-from container_executor.execute.outcome import Outcome, conclude, output_of
+from container_executor.execute.outcome import Outcome, conclude, output_of, stopped_by_engine
 from container_executor.models import OUTPUT_LIMIT, FailureClass, JobState, JobStatus, RankStatus, job_state
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -163,6 +163,22 @@ def test_an_end_told_in_whole_seconds_may_be_after_a_stop_in_that_second() -> No
     in_that_second = Stop(Why.WALLTIME, at=3, wall=NOON + timedelta(seconds=3.4))
     assert conclude(cut, in_that_second, grace=GRACE).failure is FailureClass.WALLTIME
     assert conclude(cut, attrs.evolve(in_that_second, wall=NOON + timedelta(seconds=4)), grace=GRACE).succeeded
+
+
+@pytest.mark.parametrize(
+    ("status", "stopped"),
+    [
+        pytest.param(job(rank(0, JobState.FAILED, 143, 7)), True, id="ended after the engine's TERM"),
+        pytest.param(job(rank(0, JobState.FAILED, 3, 5)), False, id="failed before it"),
+        pytest.param(job(rank(0, JobState.FAILED, 3, 5), rank(1, JobState.FAILED, 143, 7)), False, id="one failed before it"),
+        pytest.param(job(rank(0, JobState.SUCCEEDED, 0, 7)), True, id="answered TERM with 0"),
+        pytest.param(OK, False, id="succeeded before it"),
+        pytest.param(job(rank(0, JobState.FAILED, 137, 7, failure=FailureClass.OOM)), False, id="the engine tells another reason"),
+        pytest.param(job(rank(0, JobState.FAILED, failure=FailureClass.LEASE_EXPIRED)), True, id="the engine tells this reason"),
+    ],
+)  # fmt: skip
+def test_an_engine_s_own_stop_is_known_by_its_time_or_its_words(status: JobStatus, *, stopped: bool) -> None:
+    assert stopped_by_engine(status, NOON + timedelta(seconds=6.5)) is stopped
 
 
 def test_the_engines_own_evidence_gives_the_class() -> None:

@@ -67,7 +67,6 @@ RELEASED = {names.RELEASE: "10.0.0.1"}
         ("running", (JobState.RUNNING, None, None)),
         ("evicted", (FAILED, 143, FailureClass.EVICTED)),
         ("deleted_and_exited_0", (FAILED, 0, FailureClass.VANISHED)),
-        ("deadline_and_exited_0", (SUCCEEDED, 0, None)),
     ],
 )
 def test_a_recorded_pod_proves(name: str, expected: tuple[JobState, int | None, FailureClass | None]) -> None:
@@ -75,6 +74,23 @@ def test_a_recorded_pod_proves(name: str, expected: tuple[JobState, int | None, 
 
     assert (status.state, status.exit_code, status.failure) == expected
     assert status.reason or status.failure is None, "a class without the engine's words"
+
+
+@pytest.mark.parametrize(
+    ("finished", "expected"),
+    [("16:09:34", (FAILED, FailureClass.LEASE_EXPIRED)), ("16:09:32", (SUCCEEDED, None))],
+)
+def test_a_deadline_stops_only_what_runs_when_it_comes(
+    finished: str, expected: tuple[JobState, FailureClass | None]
+) -> None:
+    pod = recorded("deadline_and_exited_0")
+    pod["spec"]["activeDeadlineSeconds"], pod["status"]["startTime"] = 3, "2026-11-21T16:09:30Z"
+    pod["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = f"2026-11-21T{finished}Z"
+
+    status = rank_status(pod, 0, 0, gang=False)
+
+    assert (status.state, status.failure) == expected
+    assert status.exit_code == 0
 
 
 def test_words_of_the_runtime_are_not_the_output_of_the_program() -> None:
