@@ -1,7 +1,8 @@
 """Kubernetes' log stream: lines that each begin with a time. Pure.
 
 A place in the log of a rank is the time of the line that was passed on last and how much of it was. The times are strictly
-increasing within a container, and however long a line is, it bears one time at its start.
+increasing within a container, and however long a line is, it bears one time at its start. The kubelet keeps it in pieces that have
+times of their own: a stream that is to begin at some second may begin inside of a line that had begun before.
 """
 
 import json
@@ -18,6 +19,7 @@ PIECE = 16_384
 WHOLE = -1
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _LONGEST_STAMP = 40
+_LONGEST_WORDS = 300
 
 
 @attrs.frozen
@@ -45,6 +47,8 @@ class Lines:
     rank: int
     place: Place
     strange: str = ""
+    _head: bytes = b""
+    _inside: bool = False
     _rest: bytes = b""
     _time: str = ""
     _at: int = 0
@@ -64,6 +68,8 @@ class Lines:
     def finish(self) -> list[LogLine]:
         """Return the last line, which has no newline, where the stream has ended."""
         lines: list[LogLine] = []
+        if self._head and not self._anchored:
+            self.strange = _words(self._head)
         if self._time and self._rest and not self.strange:
             self._pass_on(self._rest, lines, whole=False)
             self._rest = b""
@@ -71,13 +77,25 @@ class Lines:
 
     def _stamp(self) -> bool:
         """Take the time at the start of a line; False where it has not arrived yet."""
+        if self._inside and not self._leave_line():
+            return False
         stamp, space, rest = self._rest.partition(b" ")
         if space and _STAMP.fullmatch(stamp):
             self._time, self._at, self._rest = stamp.decode(), 0, rest
             return True
-        if space or len(self._rest) > _LONGEST_STAMP or b"\n" in self._rest:
-            self.strange = self._rest[:300].decode("utf-8", "replace").strip()
+        if not (space or len(self._rest) > _LONGEST_STAMP or b"\n" in self._rest):
+            return False
+        if self.place.time and not (self._anchored or self._head):
+            self._head, self._inside = self._rest[:_LONGEST_WORDS], True
+            return self._stamp()
+        self.strange = _words(self._head or self._rest)
         return False
+
+    def _leave_line(self) -> bool:
+        """Drop the rest of the line that the stream began in, which was passed on long ago; False where more of it will come."""
+        _, newline, self._rest = self._rest.partition(b"\n")
+        self._inside = not newline
+        return bool(newline)
 
     def _anchor(self) -> Gap | None:
         """Look, at the first line, whether the log still reaches back to our place."""
@@ -114,6 +132,10 @@ class Lines:
         if self._time < self.place.time or self.place.done == WHOLE:
             return None
         return text[max(0, self.place.done - self._at) :]
+
+
+def _words(data: bytes) -> str:
+    return data[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
 
 
 def parse_cursor(cursor: str, ranks: int) -> list[Place]:

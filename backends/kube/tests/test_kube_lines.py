@@ -69,6 +69,22 @@ def test_a_log_that_does_not_reach_back_has_a_gap() -> None:
     assert len(gaps) == 1
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_stream_may_begin_inside_of_a_line_that_had_begun_before(size: int) -> None:
+    lines, reader, gaps = read(b"the end of a long line\n" + logged(b"one\n", b"two\n"), Place(stamp(1)), size)
+
+    assert [line.data for line in lines] == [b"two"]
+    assert (reader.strange, gaps) == ("", [])
+
+
+def test_trouble_of_the_kubelet_is_no_line_that_had_begun_before() -> None:
+    words = b"unable to retrieve container logs for containerd://0123456789"
+    for trouble in (words, words + b"\n", words + b"\nanother line of it\n"):
+        lines, reader, _ = read(trouble, Place(stamp(1)))
+
+        assert (lines, reader.strange[: len(words)]) == ([], words.decode())
+
+
 def test_trouble_of_the_kubelet_is_no_output() -> None:
     words = b"unable to retrieve container logs for containerd://0123"
 
