@@ -36,9 +36,11 @@ GO_LINES = 275
 """Lines a second of the Go executor that this program replaces, which makes a call for each."""
 NANO = 1e9
 NOTE = """
-A job takes four calls of the engine (create, start, an inspect after its end, remove), a stream of output and its share of a list. Of
-many jobs at once the daemon has at most six calls under way, nearly all of them in `start`, where the engine spends its time, too;
-the SDK with 16 threads has 16 of them. 800,000 short lines cost dockerd and the daemon about 8 s of processor each, and `docker logs`
+A job takes four calls of the engine (create, start, an inspect after its end, remove), a stream of output and its share of a list.
+Of 100 at once both processors are busy all the time, some 0.42 s of them for each job of the SDK alone. Our daemon adds 0.03 s, our
+server and the program that submits as much again: the ratio cannot be 0.95 on two processors. More calls at once do not help: the
+daemon has six under way, and 8 or 10 were no faster. Of the time from `die` to the close on a bridge, 52 ms are dockerd's answer to the
+first inspect, which waits until the network is taken down (11 ms on `none`). 800,000 short lines cost dockerd and the daemon about 8 s of processor each, and `docker logs`
 3 s, so that the ratio of their times is worse where other programs want the processors.
 """
 """Where the time goes, by counting calls and processor seconds (2026-11-21)."""

@@ -25,15 +25,14 @@ def follow(api: Any, owner: str, wake: Callable[[str], None], stop: Event) -> No
         with _silence():
             for event in _events(api, owner, since):
                 since = float(event["time"])
-                if event["Action"] in TELLING:
-                    wake(event["Actor"]["Attributes"][JOB])
+                wake(event["Actor"]["Attributes"][JOB])
                 if stop.is_set():
                     return
 
 
 def _events(api: Any, owner: str, since: float) -> Iterator[Mapping[str, Any]]:
     """Yield our containers' events; unlike the SDK's own call, a silence ends it with a read timeout."""
-    filters = {"type": ["container"], "label": [f"{OWNER}={owner}"]}
+    filters = {"type": ["container"], "event": TELLING, "label": [f"{OWNER}={owner}"]}
     answer = api.get(
         f"{api.base_url}/v{api.api_version}/events",
         params={"since": int(since), "filters": json.dumps(filters)},
@@ -41,7 +40,7 @@ def _events(api: Any, owner: str, since: float) -> Iterator[Mapping[str, Any]]:
         timeout=SILENCE,
     )
     with answer:
-        for line in answer.iter_lines(chunk_size=1):
+        for line in answer.iter_lines(chunk_size=None):  # as they come: each is a chunk of the answer
             if line:
                 yield json.loads(line)
 
