@@ -66,7 +66,8 @@ class Backend(abc.ABC):
     def status(self, handles: Collection[Handle]) -> Mapping[str, JobStatus]:
         """Return what the engine knows of many jobs, by job id, in few calls to it.
 
-        A job that is left out is one the engine answered about and does not have.
+        A job that is left out is one the engine answered about and does not have. One that the engine ended at its lifetime
+        may have the failure ``lease_expired``; otherwise the core knows it by the time of its end.
 
         Raises:
             UnavailableError: The engine did not answer.

@@ -117,11 +117,12 @@ class Launch:
 
     def _stop_of_engine(self, status: JobStatus) -> Stop | None:
         """Return the stop that the engine made of itself; it may be a moment ahead of ours, or we were not there."""
-        at = self.times.engine_stop
+        at, seen = self.times.engine_stop, now()
         if at is None:
             return None
-        moment = wall() + timedelta(seconds=at - now())
-        return Stop(Why.LEASE, at=at, wall=moment) if stopped_by_engine(status, moment) else None
+        moment = wall() + timedelta(seconds=at - seen)
+        stopped = stopped_by_engine(status, moment if seen >= at else None)
+        return Stop(Why.LEASE, at=at, wall=moment) if stopped else None
 
     async def _do(self, step: Step, watched: Watched) -> None:
         match step.act:

@@ -143,19 +143,19 @@ def conclude(status: JobStatus, stop: Stop | None, *, grace: timedelta) -> Outco
     )
 
 
-def stopped_by_engine(status: JobStatus, moment: datetime) -> bool:
+def stopped_by_engine(status: JobStatus, moment: datetime | None) -> bool:
     """Return whether a job that has ended was stopped by the engine, at the end of its lifetime, before we stopped it.
 
     Args:
         status: The engine's evidence. Few engines tell why a program ended.
-        moment: When the engine was to send TERM.
+        moment: When the engine was to send TERM; None where that was still ahead when the end was seen. Clocks of the day may
+            differ, and be set: they decide only where our own cannot.
     """
     culprit = status.failed_rank
-    if culprit is None:
-        return any(rank.ended is not None and rank.ended >= moment for rank in status.ranks)
-    if culprit.failure in (None, FailureClass.USER_EXIT):
-        return culprit.ended is not None and culprit.ended >= moment
-    return culprit.failure is FailureClass.LEASE_EXPIRED
+    if culprit is not None and culprit.failure not in (None, FailureClass.USER_EXIT):
+        return culprit.failure is FailureClass.LEASE_EXPIRED
+    ranks = status.ranks if culprit is None else (culprit,)
+    return moment is not None and any(rank.ended is not None and rank.ended >= moment for rank in ranks)
 
 
 def _ended_before(ranks: Sequence[RankStatus], moment: datetime) -> bool:

@@ -181,6 +181,16 @@ def test_an_engine_s_own_stop_is_known_by_its_time_or_its_words(status: JobStatu
     assert stopped_by_engine(status, NOON + timedelta(seconds=6.5)) is stopped
 
 
+def test_an_end_that_was_seen_before_the_engine_s_stop_was_due_is_none_of_it_whatever_the_clocks_say() -> None:
+    late, told = (
+        job(rank(0, JobState.FAILED, 143, 1e6)),
+        job(rank(0, JobState.FAILED, failure=FailureClass.LEASE_EXPIRED)),
+    )
+
+    assert not stopped_by_engine(late, None)
+    assert stopped_by_engine(told, None)
+
+
 def test_the_engines_own_evidence_gives_the_class() -> None:
     status = job(rank(0, JobState.FAILED, 137, 3, failure=FailureClass.OOM, reason="memory limit 32 MiB"))
 
