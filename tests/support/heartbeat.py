@@ -24,8 +24,9 @@ def runs(file: Path) -> list[Run]:
     """Return the copies that ran, in the order of their starts."""
     beats: dict[int, list[float]] = {}
     for line in file.read_text().splitlines() if file.exists() else ():
-        pid, moment = line.split()
-        beats.setdefault(int(pid), []).append(float(moment))
+        pid, *moment = line.split()
+        beats.setdefault(int(pid), []).extend(map(float, moment))  # none where the signal that ended it ended ``date``
+    beats = {pid: moments for pid, moments in beats.items() if moments}
     found = [Run(pid, min(moments), max(moments)) for pid, moments in beats.items()]
     return sorted(found, key=lambda run: run.first)
 
