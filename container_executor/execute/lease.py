@@ -53,9 +53,14 @@ class Lease:
         return min(RESERVE, FIFTH * self.length) if self.staged else 0.0
 
     @property
+    def engine_stop(self) -> float:
+        """When the engine itself sends TERM."""
+        return self.end - self.grace
+
+    @property
     def stop_at(self) -> float:
         """When we stop the job."""
-        return self.end - self.reserve - self.grace
+        return self.engine_stop - self.reserve
 
     def lifetime(self, now: float) -> timedelta:
         """Return the time after which the engine itself must have ended a job that is submitted *now*."""

@@ -80,10 +80,11 @@ async def _run(
     if pinned is not None:
         plan = backend.plan(attrs.evolve(job, image=pinned))
     interrupt, end = Interrupt(), now() + lifetime.total_seconds()
+    engine_stop = end - job.grace.total_seconds()
     times = Times(
         grace=job.grace.total_seconds(),
-        stop_at=end - job.grace.total_seconds(),
-        engine_stop=end - job.grace.total_seconds(),
+        stop_at=engine_stop,
+        engine_stop=engine_stop,
         walltime=job.walltime.total_seconds() if job.walltime else None,
     )
     refused: BackendError | None = None

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from itertools import takewhile
 from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
@@ -251,8 +252,7 @@ def same(output: bytes, expected: bytes) -> None:
     """
     if output == expected:
         return
-    at = next((at for at, (one, other) in enumerate(zip(output, expected, strict=False)) if one != other), None)
-    at = min(len(output), len(expected)) if at is None else at
+    at = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(output, expected, strict=False))))
     pytest.fail(
         f"{len(output)} bytes of output where {len(expected)} were expected; from byte {at} on it has "
         f"{output[at : at + 80]!r} and not {expected[at : at + 80]!r}"

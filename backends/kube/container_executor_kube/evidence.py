@@ -24,8 +24,9 @@ DISRUPTIONS = {
     "TerminationByKubelet": FailureClass.EVICTED,
 }
 """Reasons of the condition ``DisruptionTarget`` (kubernetes.io, Disruptions, Pod disruption conditions)."""
+DEADLINE = "DeadlineExceeded"
+"""The reason of a pod, or a Job, whose time was over."""
 _NOT_STARTED = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
-_DEADLINE = "DeadlineExceeded"
 _LOST = "ContainerStatusUnknown"
 """The reason where a kubelet found no trace of a container that it had started."""
 
@@ -114,7 +115,7 @@ def _with_cause(status: RankStatus, pod: Thing, *, oom: bool) -> RankStatus:
     if cause is not None and not _before(status.ended, cause.since):
         return attrs.evolve(status, state=JobState.FAILED, failure=cause.failure, reason=cause.words)
     if _stopped_at_its_end(pod, status.ended):
-        words = f"{_DEADLINE}: {pod['status'].get('message', '')}"
+        words = f"{DEADLINE}: {pod['status'].get('message', '')}"
         return attrs.evolve(status, state=JobState.FAILED, failure=FailureClass.LEASE_EXPIRED, reason=words)
     if oom and status.exit_code != 0:  # any process of it may have been hit; one that ends with 0 has coped
         words = "OOMKilled: the kernel killed a process of it for want of memory"
@@ -125,7 +126,7 @@ def _with_cause(status: RankStatus, pod: Thing, *, oom: bool) -> RankStatus:
 def _stopped_at_its_end(pod: Thing, ended: datetime | None) -> bool:
     """Tell whether the kubelet stopped a container because its pod's time was over; one that had ended before was not."""
     started, seconds = time_of(pod["status"].get("startTime")), pod["spec"].get("activeDeadlineSeconds")
-    if pod["status"].get("reason") != _DEADLINE or ended is None or started is None or seconds is None:
+    if pod["status"].get("reason") != DEADLINE or ended is None or started is None or seconds is None:
         return False
     return ended >= started + timedelta(seconds=int(seconds))
 
@@ -141,7 +142,7 @@ def cause_of(pod: Thing) -> Cause | None:
     if pod["status"].get("reason") == "Evicted":
         return Cause(None, FailureClass.EVICTED, f"Evicted: {pod['status'].get('message', '')}")
     going = time_of(pod["metadata"].get("deletionTimestamp"))
-    if going is None or pod["status"].get("reason") == _DEADLINE:
+    if going is None or pod["status"].get("reason") == DEADLINE:
         return None
     asked = going - timedelta(seconds=int(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
     return Cause(asked, FailureClass.VANISHED, "somebody deleted its pod")

@@ -154,7 +154,8 @@ class JobReader:
         rank.lines = None
         if taken is None:
             return None
-        lines += [] if error else taken.finish()
+        if not error:
+            lines += taken.finish()
         if not error and not taken.strange:
             self._ended_cleanly(rank, taken.place)
             return None

@@ -7,7 +7,7 @@ import attrs
 
 from container_executor.models import FailureClass, JobState, JobStatus, RankStatus, job_state
 from container_executor_kube import names
-from container_executor_kube.evidence import container_of, rank_status, released
+from container_executor_kube.evidence import DEADLINE, container_of, rank_status, released
 from container_executor_kube.waiting import Wait
 
 Thing = Mapping[str, Any]
@@ -138,8 +138,8 @@ def _without_pod(sight: Sight, rank: int, index: int) -> RankStatus:
     if index in indexes(str(status.get("completedIndexes") or "")):
         words = "its pod is gone; the Job says that it completed"
         return RankStatus(rank, JobState.SUCCEEDED, exit_code=0, reason=words)
-    if sight.condition.get("reason") == "DeadlineExceeded":
-        words = f"DeadlineExceeded: {sight.condition.get('message', '')}"
+    if sight.condition.get("reason") == DEADLINE:
+        words = f"{DEADLINE}: {sight.condition.get('message', '')}"
         return RankStatus(rank, JobState.FAILED, failure=FailureClass.LEASE_EXPIRED, reason=words)
     if sight.condition or index in indexes(str(status.get("failedIndexes") or "")):
         words = "its pod is gone, and nobody saw how it ended: somebody deleted it"

@@ -97,7 +97,7 @@ def _times(ours: Assignment, job: JobSpec) -> Times:
         walltime=job.walltime.total_seconds() if job.walltime else None,
         pending=ours.site.policy.pending,
         deadline=ours.lease.deadline,
-        engine_stop=ours.lease.end - ours.lease.grace,
+        engine_stop=ours.lease.engine_stop,
     )
 
 
