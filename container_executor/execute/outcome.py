@@ -4,6 +4,7 @@ The verdict is the earliest failure before our own stop: what a program answers 
 """
 
 import json
+import signal
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -149,13 +150,21 @@ def stopped_by_engine(status: JobStatus, moment: datetime | None) -> bool:
     Args:
         status: The engine's evidence. Few engines tell why a program ended.
         moment: When the engine was to send TERM; None where that was still ahead when the end was seen. Clocks of the day may
-            differ, and be set: they decide only where our own cannot.
+            differ, and be set: they decide only where neither our own clock nor the signal does.
     """
     culprit = status.failed_rank
     if culprit is not None and culprit.failure not in (None, FailureClass.USER_EXIT):
         return culprit.failure is FailureClass.LEASE_EXPIRED
     ranks = status.ranks if culprit is None else (culprit,)
-    return moment is not None and any(rank.ended is not None and rank.ended >= moment for rank in ranks)
+    return moment is not None and any(_ended_by_stop(rank) or _ended_since(rank, moment) for rank in ranks)
+
+
+def _ended_by_stop(rank: RankStatus) -> bool:
+    return (rank.signal or exit_signal(rank.exit_code)) in (signal.SIGTERM, signal.SIGKILL)
+
+
+def _ended_since(rank: RankStatus, moment: datetime) -> bool:
+    return rank.ended is not None and rank.ended >= moment
 
 
 def _ended_before(ranks: Sequence[RankStatus], moment: datetime) -> bool:

@@ -169,6 +169,9 @@ def test_an_end_told_in_whole_seconds_may_be_after_a_stop_in_that_second() -> No
     ("status", "stopped"),
     [
         pytest.param(job(rank(0, JobState.FAILED, 143, 7)), True, id="ended after the engine's TERM"),
+        pytest.param(job(rank(0, JobState.FAILED, 143, -3600)), True, id="ended by TERM, on a clock that is an hour behind"),
+        pytest.param(job(rank(0, JobState.FAILED, 137)), True, id="ended by KILL, nobody knows when"),
+        pytest.param(job(rank(0, JobState.FAILED, 134, 5)), False, id="ended by another signal before it"),
         pytest.param(job(rank(0, JobState.FAILED, 3, 5)), False, id="failed before it"),
         pytest.param(job(rank(0, JobState.FAILED, 3, 5), rank(1, JobState.FAILED, 143, 7)), False, id="one failed before it"),
         pytest.param(job(rank(0, JobState.SUCCEEDED, 0, 7)), True, id="answered TERM with 0"),
@@ -177,7 +180,7 @@ def test_an_end_told_in_whole_seconds_may_be_after_a_stop_in_that_second() -> No
         pytest.param(job(rank(0, JobState.FAILED, failure=FailureClass.LEASE_EXPIRED)), True, id="the engine tells this reason"),
     ],
 )  # fmt: skip
-def test_an_engine_s_own_stop_is_known_by_its_time_or_its_words(status: JobStatus, *, stopped: bool) -> None:
+def test_an_engine_s_own_stop_is_known_by_its_signal_its_time_or_its_words(status: JobStatus, *, stopped: bool) -> None:
     assert stopped_by_engine(status, NOON + timedelta(seconds=6.5)) is stopped
 
 
