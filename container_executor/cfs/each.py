@@ -7,8 +7,8 @@ import anyio
 
 T = TypeVar("T")
 
-AT_ONCE = 8
-"""Calls to the server, or files, under way; many more calls can stop a Colonies server for good (its pool of connections)."""
+AT_ONCE = 12
+"""Files, or labels, under way. Calls to the server are bounded by the client, since many can stop a Colonies server for good."""
 
 
 async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:

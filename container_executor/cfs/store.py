@@ -11,7 +11,7 @@ import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cached_property
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from container_executor.cfs import streamed
 from container_executor.cfs.errors import (
     DiskError,
     ObjectMissingError,
@@ -40,6 +41,10 @@ _SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
 _STATUS = re.compile(r"status code: (\d+)(?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
+_NO_BUCKET = "NoSuchBucket"
+_FULL = ("XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
+_SIGNED = timedelta(hours=1)
+"""A signature is looked at when the request begins, so it need not last as long as the transfer."""
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
 
 
@@ -68,12 +73,14 @@ class Store:
         name: What messages call it.
         place: What file records say of it.
         verify: Whether certificates are checked.
+        streams: It takes an object piece by piece, by :meth:`put_streamed`.
     """
 
     name: str
     place: Place
     _open: Callable[[], Any]
     verify: bool = True
+    streams: bool = False
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
@@ -92,6 +99,17 @@ class Store:
     def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store an object in one piece."""
         self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
+
+    def put_streamed(self, key: str, size: int, pieces: Iterable[memoryview]) -> None:
+        """Store an object of *size* bytes while it is being read; none of it but a piece is in memory."""
+        url = _obstore().sign(self._inner, "PUT", key, _SIGNED)
+        with self._told():
+            answer = streamed.put(url, size, pieces, verify=self.verify)
+        if answer.code == _NO_BUCKET:
+            self._make_bucket()
+            raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made")
+        if not answer.good:
+            raise _refusal(self.name, answer.status, answer.code)
 
     @contextmanager
     def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
@@ -151,7 +169,7 @@ class Store:
             try:
                 return call()
             except FileNotFoundError as error:
-                if "NoSuchBucket" not in str(error):
+                if _NO_BUCKET not in str(error):
                     raise
             self._make_bucket()
             return call()
@@ -186,16 +204,38 @@ def _translated(name: str, error: Exception) -> StoreError | DiskError:
     code = _STATUS.search(text)
     said = " ".join(part for part in (code.groups() if code else ()) if part) or _short(text)
     if isinstance(error, FileNotFoundError):
-        return ObjectMissingError(f"{name} does not have the object ({said})")
+        return _missing(name, said)
     denials = (_obstore().exceptions.PermissionDeniedError, _obstore().exceptions.UnauthenticatedError, PermissionError)
     if isinstance(error, denials):
-        return StoreDeniedError(f"{name} refused us ({said}); check its keys and their rights in [cfs]")
+        return _denied(name, said)
     if "No space left" in text or "os error 28" in text or "Quota exceeded" in text:
         return DiskError(f"{name} is full; free space there", full=True)
-    if code and (
-        code[1] == "507" or code[2] in ("XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
-    ):
+    if code:
+        return _refusal(name, int(code[1]), code[2] or "")
+    return _failing(name, said)
+
+
+def _refusal(name: str, status: int, code: str) -> StoreError | DiskError:
+    """Return the error of an answer, by its status and S3's own word."""
+    said = f"{status} {code}".strip()
+    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        return _denied(name, said)
+    if status == http.HTTPStatus.NOT_FOUND:
+        return _missing(name, said)
+    if status == http.HTTPStatus.INSUFFICIENT_STORAGE or code in _FULL:
         return DiskError(f"{name} is full ({said}); free space there", full=True)
+    return _failing(name, said)
+
+
+def _missing(name: str, said: str) -> StoreError:
+    return ObjectMissingError(f"{name} does not have the object ({said})")
+
+
+def _denied(name: str, said: str) -> StoreError:
+    return StoreDeniedError(f"{name} refused us ({said}); check its keys and their rights in [cfs]")
+
+
+def _failing(name: str, said: str) -> StoreError:
     return StoreUnavailableError(f"{name} does not answer, or failed ({said})")
 
 
@@ -243,6 +283,7 @@ def _s3(settings: Settings) -> Store:
             access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
             secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
             virtual_hosted_style_request=False,
+            unsigned_payload=True,  # every content is compared with its record when it comes back
             client_options={
                 "allow_http": not tls,
                 "allow_invalid_certificates": not verify,
@@ -254,4 +295,5 @@ def _s3(settings: Settings) -> Store:
         )
 
     place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
-    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify)
+    direct = streamed.is_direct("https" if tls else "http", host)
+    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify, streams=direct)

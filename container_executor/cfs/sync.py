@@ -8,7 +8,7 @@ is kept.
 import math
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -18,9 +18,9 @@ import anyio
 import anyio.to_thread
 import attrs
 
+from container_executor.cfs.batch import Batch, Progress, Tally, batches, raising
 from container_executor.cfs.each import AT_ONCE, each
 from container_executor.cfs.errors import (
-    CfsError,
     ChangingError,
     PathError,
     StoreUnavailableError,
@@ -52,22 +52,6 @@ _PAUSE, _PAUSE_LIMIT = 0.5, 5.0
 
 def _workers() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(AT_ONCE)
-
-
-@attrs.define(eq=False)
-class Progress:
-    """How far a synchronisation is: files and bytes. Threads count too."""
-
-    total_files: int = 0
-    total_bytes: int = 0
-    files: int = 0
-    bytes: int = 0
-    _lock: threading.Lock = attrs.field(factory=threading.Lock)
-
-    def moved(self, count: int) -> None:
-        """Count bytes."""
-        with self._lock:
-            self.bytes += count
 
 
 @attrs.frozen(eq=False)
@@ -158,30 +142,19 @@ class Syncer:
             SyncError: Some files could not be moved; all others were.
             CfsError: The store, the server or the disk ended it.
         """
-        progress = progress or Progress()
-        progress.total_files = len(plan.to_upload) + len(plan.to_download)
-        progress.total_bytes = plan.bytes
-        failures: list[CfsError] = []
+        tally = Tally(progress or Progress())
+        tally.progress.total_files = len(plan.to_upload) + len(plan.to_download)
+        tally.progress.total_bytes = plan.bytes
         going_on = {unfinished_path(file) for file in plan.to_download}
         await self.in_thread(tree.discard, [path for path in plan.unfinished if path not in going_on])
-
-        async def guarded(work: Callable[[], Awaitable[None]]) -> None:
-            try:
-                await work()
-                progress.files += 1
-            except CfsError as error:
-                if not error.one_file:
-                    raise
-                failures.append(error)
-
         if not plan.empty:
             prefix = await self.prefix() if plan.to_upload else ""
-            with self._moving(tree, prefix, progress.moved) as mover:
-                jobs = [partial(self._up, mover, file, label) for file in plan.to_upload]
-                jobs += [partial(self._down, mover, file) for file in plan.to_download]
-                await each(jobs, guarded, at_once=self.files_at_once)
-        if failures:
-            raise SyncError(failures)
+            with self._moving(tree, prefix, tally.progress.moved) as mover:
+                jobs = [partial(self._up, mover, files, label, tally) for files in batches(plan.to_upload)]
+                jobs += [partial(self._down, mover, files, tally) for files in batches(plan.to_download)]
+                await each(jobs, lambda job: job(), at_once=self.files_at_once)
+        if tally.failures:
+            raise SyncError(tally.failures)
 
     @contextmanager
     def _moving(self, tree: Tree, prefix: str = "", moved: Counter = lambda _count: None) -> Iterator[Mover]:
@@ -195,8 +168,8 @@ class Syncer:
 
     async def fetch(self, tree: Tree, file: RemoteFile) -> None:
         """Put one stored file into a directory."""
-        with self._moving(tree) as mover:
-            await self._down(mover, file)
+        with self._moving(tree) as mover, raising() as tally:
+            await self._down(mover, [file], tally)
 
     async def store_file(self, tree: Tree, path: str, label: str) -> bool:
         """Store one file of a directory under a label, unless it is there already; return whether it was stored."""
@@ -206,17 +179,32 @@ class Syncer:
             kept = await self.again(lambda: self.client.file(*label_of(label, path)))
             if kept.size == file.size and kept.checksum == await self.checksum(tree, file):
                 return False
-        with self._moving(tree, await self.prefix()) as mover:
-            await self._up(mover, file, label)
+        with self._moving(tree, await self.prefix()) as mover, raising() as tally:
+            await self._up(mover, [file], label, tally)
         return True
 
-    async def _down(self, mover: Mover, file: RemoteFile) -> None:
-        await self.again(lambda: self.in_thread(mover.fetch, file), lambda: mover.reached(file))
+    async def _down(self, mover: Mover, files: Sequence[RemoteFile], tally: Tally) -> None:
+        batch = Batch(files, mover.reached)
 
-    async def _up(self, mover: Mover, file: LocalFile, root: str) -> None:
-        sent = await self.again(lambda: self.in_thread(mover.send, file))
-        label, name = label_of(root, file.path)
-        await add_record(self.client, self._describe(label, name, sent), self.again)
+        def fetch(file: RemoteFile) -> None:
+            with tally.one():
+                mover.fetch(file)
+                tally.progress.done()
+
+        await self.again(lambda: self.in_thread(batch.run, fetch), batch.reached)
+
+    async def _up(self, mover: Mover, files: Sequence[LocalFile], root: str, tally: Tally) -> None:
+        batch, stored = Batch(files), list[tuple[LocalFile, Sent]]()
+
+        def send(file: LocalFile) -> None:
+            with tally.one():
+                stored.append((file, mover.send(file)))
+
+        await self.again(lambda: self.in_thread(batch.run, send), batch.reached)
+        for file, sent in stored:
+            with tally.one():
+                await add_record(self.client, self._describe(*label_of(root, file.path), sent), self.again)
+                tally.progress.done()
 
     def _describe(self, label: str, name: str, sent: Sent) -> FileRecord:
         place = self.store.place

@@ -33,10 +33,15 @@ Counter = Callable[[int], None]
 IN_MEMORY = 24 * 2**20
 """Bytes of content that are in memory at once, however many files are under way."""
 WHOLE = 12 * 2**20
-"""A file of at most so many bytes is stored in one piece."""
+"""A file of at most so many bytes is stored in one piece, and begins anew if it was cut off on its way down."""
 PART = 16 * 2**20
 """Bytes of each part of a larger one; more where it would have too many. Such files are stored one at a time."""
+STREAMED = 4 * 2**20, PART
+"""A file of more bytes than the first, and no more than the second, is stored while it is read, where the store takes it so."""
 MOST_PARTS = 9_000
+STREAM = 2**18
+COMING = 3 * 2**20
+"""Bytes of a download that are in memory, as measured: ours, and those that obstore and its connection hold."""
 MAPPED = 2**17
 PARTS_AT_ONCE = 3
 TRIES = 3
@@ -117,15 +122,18 @@ class Mover:
         with self.tree.reading(file.path) as descriptor, self._counting() as moved:
             before, looked = Stamp.of(os.fstat(descriptor)), time.time()
             key = self.store.new_key(self.prefix)
-            if before.size <= WHOLE:
-                checksum = self._send_whole(descriptor, before.size, key, moved)
-            else:
-                checksum = self._send_parts(descriptor, before.size, key, moved)
+            checksum = self._way_of(before.size)(descriptor, before.size, key, moved)
             if Stamp.of(os.fstat(descriptor)) != before:
                 self._forget(key)
                 raise ChangingError(f"{self._name(file.path)}: is being written to; it was not stored")
         self.hashes.put(before, checksum, looked=looked)
         return Sent(before.size, checksum, key, before)
+
+    def _way_of(self, size: int) -> Callable[[int, int, str, Counter], str]:
+        """Return how a file of so many bytes is stored."""
+        if self.store.streams and STREAMED[0] < size <= STREAMED[1]:
+            return self._send_stream
+        return self._send_whole if size <= WHOLE else self._send_parts
 
     def _send_whole(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
         with self.budget.taking(size):
@@ -140,6 +148,23 @@ class Mover:
             self.store.put(key, content)
             moved(size)
             return hashlib.sha256(content).hexdigest()
+
+    def _send_stream(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
+        digest = hashlib.sha256()
+
+        def pieces() -> Iterator[memoryview]:
+            buffer, left = memoryview(bytearray(STREAM)), size
+            while left and (count := os.readv(descriptor, [buffer[:left]])):
+                self._check()
+                digest.update(buffer[:count])
+                yield buffer[:count]
+                moved(count)
+                left -= count
+            if left:
+                raise ChangingError("a file changed its size while it was read")
+
+        self.store.put_streamed(key, size, pieces())
+        return digest.hexdigest()
 
     def _send_parts(self, descriptor: int, size: int, key: str, moved: Counter) -> str:
         digest, sent = hashlib.sha256(), 0
@@ -189,7 +214,8 @@ class Mover:
 
     def _fetch_once(self, file: RemoteFile) -> None:
         unfinished = unfinished_path(file).rpartition("/")[2]
-        with self.tree.partial(file.path, unfinished) as partial, self._counting() as moved:
+        taking = self.budget.taking(min(file.size, COMING))
+        with taking, self.tree.partial(file.path, unfinished) as partial, self._counting() as moved:
             digest, size = self._go_on(partial, file)
             moved(size)
             # An empty file is not asked for: the official client stores no object for it.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import threading
 import time
@@ -19,6 +20,7 @@ from files import Rig, names
 from container_executor.cfs import CfsError, DiskError
 from container_executor.cfs.errors import StoreDeniedError, StoreUnavailableError
 from container_executor.cfs.store import Store, folder_store, open_store
+from container_executor.cfs.transfer import STREAMED
 from container_executor.cli.program import program
 from container_executor.client import ProcessState
 from container_executor.settings import load
@@ -81,53 +83,83 @@ def store_at(port: int) -> Store:
 MakeRig = Callable[..., Rig]
 
 
-def test_a_store_that_refuses_says_so_and_leaves_no_record(make_rig: MakeRig, answering: Answering) -> None:
+@pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+def test_a_store_that_refuses_says_so_and_leaves_no_record(make_rig: MakeRig, answering: Answering, size: int) -> None:
     answering.status, answering.body = 403, b"<Error><Code>AccessDenied</Code></Error>"
     rig = make_rig(store_at(answering.port))
 
     with pytest.raises(StoreDeniedError, match=r"refused us .*403.*check its keys") as caught:
-        rig.sync(rig.place("here", {"f": "f", "g": "g"}))
+        rig.sync(rig.place("here", {"f": b"f" * size, "g": "g"}))
 
     assert "secret-of-the-store" not in str(caught.value)
     assert rig.colony.call(rig.colony.client.files, "/data") == []
 
 
-def test_a_store_with_a_fault_is_asked_again_and_then_named(make_rig: MakeRig, answering: Answering) -> None:
+@pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+def test_a_store_with_a_fault_is_asked_again_and_then_named(make_rig: MakeRig, answering: Answering, size: int) -> None:
     answering.status = 500
     rig = make_rig(store_at(answering.port), patience=1.0)
 
     with pytest.raises(StoreUnavailableError, match=r"does not answer, or failed \(500"):
-        rig.sync(rig.place("here", {"f": "f"}))
+        rig.sync(rig.place("here", {"f": b"f" * size}))
 
-    assert answering.calls > 2
+    assert answering.calls > 1
     assert rig.colony.call(rig.colony.client.files, "/data") == []
 
 
-def test_a_store_that_comes_back_is_used(make_rig: MakeRig, answering: Answering) -> None:
+@pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+def test_a_store_that_comes_back_is_used(make_rig: MakeRig, answering: Answering, size: int) -> None:
     answering.status = 500
     rig = make_rig(store_at(answering.port), patience=30.0)
     threading.Timer(2.0, lambda: setattr(answering, "status", 200)).start()
 
-    rig.sync(rig.place("here", {"f": "f"}))
+    rig.sync(rig.place("here", {"f": b"f" * size}))
 
     assert rig.revisions("/data", "f") == 1
 
 
-def test_a_store_that_is_down_is_named(make_rig: MakeRig) -> None:
+@pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+def test_a_store_that_is_down_is_named(make_rig: MakeRig, size: int) -> None:
     rig = make_rig(store_at(9), patience=0.5)
 
     with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:9/bucket does not answer"):
-        rig.sync(rig.place("here", {"f": "f"}))
+        rig.sync(rig.place("here", {"f": b"f" * size}))
 
 
-def test_a_full_store_is_a_full_disk(make_rig: MakeRig, answering: Answering) -> None:
+@pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+def test_a_full_store_is_a_full_disk(make_rig: MakeRig, answering: Answering, size: int) -> None:
     answering.status, answering.body = 507, FULL
     rig = make_rig(store_at(answering.port), patience=0.5)
 
     with pytest.raises(CfsError, match="is full") as caught:
-        rig.sync(rig.place("here", {"f": "f"}))
+        rig.sync(rig.place("here", {"f": b"f" * size}))
 
     assert caught.value.failure == "disk_full"
+
+
+def test_a_store_that_wants_no_more_of_a_file_has_said_why(make_rig: MakeRig) -> None:
+    refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        rig = make_rig(store_at(listening.getsockname()[1]))
+        answerer = threading.Thread(target=_answer_early, args=(listening, refused))
+        answerer.start()
+
+        with pytest.raises(StoreDeniedError, match="403"):
+            rig.sync(rig.place("here", {"f": b"f" * (STREAMED[0] + 1)}))
+        answerer.join()
+
+
+def _answer_early(listening: socket.socket, words: bytes) -> None:
+    """Answer one call before it was read, and take no more of it."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(2**16)
+        connection.sendall(words)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(
+            2**16
+        ):  # closing with unread data would reset the connection, and the answer be lost (RFC 9112, 9.6)
+            pass
 
 
 def test_a_slow_store_is_waited_for(make_rig: MakeRig, answering: Answering) -> None:
@@ -137,6 +169,15 @@ def test_a_slow_store_is_waited_for(make_rig: MakeRig, answering: Answering) -> 
     rig.sync(rig.place("here", {"f": "f"}))
 
     assert rig.revisions("/data", "f") == 1
+
+
+def test_behind_a_proxy_no_connection_goes_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "")
+    assert not store_at(9).streams
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert store_at(9).streams
 
 
 @pytest.fixture

@@ -2,14 +2,15 @@
 
 import os
 import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from files import Rig
+from files import Rig, s3_settings
 
 from container_executor.cfs import Policy, Side, SyncError
-from container_executor.cfs.store import Store
-from container_executor.cfs.transfer import WHOLE
+from container_executor.cfs.store import Store, open_store
+from container_executor.cfs.transfer import PART, STREAMED, WHOLE
 from container_executor.client import Client, FileRecord
 
 
@@ -86,14 +87,16 @@ def test_nothing_is_deleted_on_either_side(rig: Rig) -> None:
     assert read(first) == {"f": b"f", "g": b"g"}
 
 
-def test_large_files_go_in_parts_and_come_back_whole(rig: Rig) -> None:
-    content, edge = random.Random(1).randbytes(37 * 2**20 + 3), WHOLE
-    rig.sync(rig.place("first", {"big": content, "edge": content[:edge], "over": content[: edge + 1]}))
+def test_files_of_every_size_are_stored_and_come_back_whole(rig: Rig) -> None:
+    content = random.Random(1).randbytes(37 * 2**20 + 3)
+    sizes = (len(content), PART + 1, PART, WHOLE + 1, WHOLE, STREAMED[0] + 1, STREAMED[0])
+    files = {f"of {size}": content[:size] for size in sizes}
+    rig.sync(rig.place("first", files))
     second = rig.place("second")
 
     rig.sync(second)
 
-    assert read(second) == {"big": content, "edge": content[:edge], "over": content[: edge + 1]}
+    assert read(second) == files
 
 
 def test_of_many_files_only_those_that_changed_are_stored_again(rig: Rig) -> None:
@@ -159,6 +162,47 @@ def test_a_file_that_grows_while_it_is_read_is_refused_and_the_others_are_stored
 
     assert rig.content("/data", "still") == b"s"
     assert [file.path for file in rig.plan(first).uploads] == ["growing"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param(
+            lambda file: os.truncate(file, file.stat().st_size - 9), "changed its size while it was read", id="shrinks"
+        ),
+        pytest.param(
+            lambda file: os.truncate(file, file.stat().st_size + 9), "growing: is being written to", id="grows"
+        ),
+        pytest.param(os.utime, "growing: is being written to", id="is written to"),
+    ],
+)
+def test_a_file_that_changes_while_it_is_streamed_is_refused_and_nothing_of_it_stays(
+    make_rig: Callable[..., Rig],
+    bucket: str,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+    words: str,
+) -> None:
+    rig = make_rig(open_store(s3_settings(bucket)))
+    put, objects = Store.put_streamed, len(list(rig.store.listing()))
+
+    def changing(store: Store, key: str, size: int, pieces: Iterator[memoryview]) -> None:
+        def changed() -> Iterator[memoryview]:
+            yield next(pieces)
+            change(first / "growing")
+            yield from pieces
+
+        put(store, key, size, changed())
+
+    monkeypatch.setattr(Store, "put_streamed", changing)
+    first = rig.place("first", {"growing": b"x" * 6_000_000, "still": "s"})
+
+    with pytest.raises(SyncError, match=words):
+        rig.sync(first)
+
+    assert rig.content("/data", "still") == b"s"
+    assert [file.path for file in rig.plan(first).uploads] == ["growing"]
+    assert len(list(rig.store.listing())) == objects + 1
 
 
 def test_a_run_that_was_cut_short_goes_on_where_it_was(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
