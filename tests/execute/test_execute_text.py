@@ -78,7 +78,7 @@ def test_a_huge_line_of_one_of_several_ranks_is_passed_on_in_pieces() -> None:
     assert text == "[0] " + "x" * (HOLD + 1) + "\n[0] y\n"
 
 
-@pytest.mark.parametrize(("missing", "words"), [(12, "12 bytes"), (None, "an unknown number of bytes")])
+@pytest.mark.parametrize(("missing", "words"), [(12, "12 bytes"), (None, "output of rank 0 may be missing here")])
 def test_a_gap_stands_where_the_output_is_missing(missing: int | None, words: str) -> None:
     lines = (LogLine(0, None, b"before"), LogLine(0, None, b"after"))
 

@@ -14,6 +14,8 @@ from container_executor_kube.sources import Source
 
 FIRST_SECONDS = 0.3
 """How long a stream that was just opened may take to bring what is there already."""
+SKIP_SECONDS = 0.3
+"""How long one reading may pass over what was passed on before. A burst of a second can be tens of megabytes."""
 _COUNT = itertools.count()
 """Tells the streams of readers apart: two may read one job from different places."""
 SETTLE = 0.5
@@ -137,7 +139,7 @@ class JobReader:
             gap, rank.gap = rank.gap, None
             return [], gap
         over = self.streams.ended(rank.key)  # looked at first: what arrives after this look is read next time
-        lines, gap = rank.lines.feed(self.streams.take(rank.key, share))
+        lines, gap = self._new(rank.key, rank.lines, share)
         if over and self.streams.ended(rank.key):
             lost = self._close(rank, lines)
             gap = gap or lost
@@ -145,6 +147,21 @@ class JobReader:
             gap = gap or self._close(rank, lines)
         rank.place = rank.lines.place if rank.lines else rank.place
         return lines, gap
+
+    def _new(self, key: str, taken: Lines, share: int) -> tuple[list[LogLine], Gap | None]:
+        """Return what is new of what has arrived. A stream that was opened anew first brings all of a second again."""
+        deadline, skipping = time.monotonic() + SKIP_SECONDS, False
+        while time.monotonic() < deadline:
+            if data := self.streams.take(key, share):
+                lines, gap = taken.feed(data)
+                if lines or gap or taken.strange:
+                    return lines, gap
+                skipping = True
+            elif not skipping or self.streams.ended(key):
+                break
+            else:
+                time.sleep(0.005)
+        return [], None
 
     def _close(self, rank: RankReader, lines: list[LogLine]) -> Gap | None:
         """End a stream that is over: for good where the program had, else it is opened anew at the next call."""

@@ -141,3 +141,15 @@ def test_a_stream_that_hangs_is_opened_anew_once_its_program_has_ended(
 
     assert (output, gaps, last.end) == (whole, [], known_ended)
     assert len(streams.opened) == opened
+
+
+def test_a_second_that_comes_again_is_passed_over_in_one_reading() -> None:
+    burst = b"".join(b"2026-11-21T16:00:01.%09dZ %d\n" % (number, number) for number in range(5_000))
+    streams = Answers((burst, ""), (burst + b"2026-11-21T16:00:01.900000000Z late\n", None))
+    reader = reader_of(streams, [{0: RUNNING}])
+    assert len(reader.read(len(burst)).lines) == 5_000
+    assert not reader.read(10_000).lines, "the end of the first stream"
+
+    again = reader.read(10_000)
+
+    assert [line.data for line in again.lines] == [b"late"]

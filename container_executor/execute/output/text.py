@@ -92,10 +92,10 @@ def _gap(gap: Gap | None, tails: dict[int, bytes]) -> list[str]:
     if gap is None:
         return []
     tails.pop(gap.rank, None)
-    size = "an unknown number of" if gap.missing is None else str(gap.missing)
-    return [
-        f"\n{PREFIX}{size} bytes of the output of rank {gap.rank} are missing{': ' if gap.reason else ''}{gap.reason}\n"
-    ]
+    what = f"output of rank {gap.rank} may be missing here"
+    if gap.missing is not None:
+        what = f"{gap.missing} bytes of the output of rank {gap.rank} are missing"
+    return [f"\n{PREFIX}{what}{': ' if gap.reason else ''}{gap.reason}\n"]
 
 
 def _labelled(rank: int, text: str, *, label: bool) -> str:
