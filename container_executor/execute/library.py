@@ -17,12 +17,15 @@ from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.monitor import Monitor, Watched
 from container_executor.execute.outcome import Outcome
+from container_executor.logs import Logger
 from container_executor.models import FailureClass, Handle, JobSpec, LogLine, Progress
+
+log = Logger(__name__)
 
 OnLog = Callable[[LogLine], None]
 
-LAST_OUTPUT = 20.0
-"""Seconds that the engine may take, after the end, to give the rest of the output."""
+LAST_OUTPUT = 60.0
+"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up."""
 GONE_OUTPUT = 1.0
 """The same for a job that the engine does not have any more."""
 STOP_PATIENCE = 60.0
@@ -115,8 +118,7 @@ async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reader.read)
             outcome = await launch.ended()
-            with anyio.move_on_after(GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT):
-                await reader.done.wait()
+            await reader.finish(GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT)
             tasks.cancel_scope.cancel()
             return outcome
         raise RuntimeError("a task group does not swallow what its body returns")
@@ -137,6 +139,7 @@ class _Reader:
     engine: Engine
     watched: Watched
     on_log: OnLog | None
+    heard: float = attrs.field(factory=now)
     done: anyio.Event = attrs.field(factory=anyio.Event)
 
     async def read(self) -> None:
@@ -148,6 +151,7 @@ class _Reader:
                 await anyio.sleep(1.0)
                 continue
             cursor = chunk.cursor
+            self.heard = now() if chunk.lines else self.heard
             for line in chunk.lines:
                 if self.on_log is not None:
                     self.on_log(line)
@@ -156,6 +160,19 @@ class _Reader:
             if not chunk.lines:
                 await self.watched.output.wait(READ_PAUSE)
         self.done.set()
+
+    async def finish(self, patience: float) -> None:
+        """Wait for the end of the output, until nothing has come for *patience* seconds."""
+        self.heard = now()
+        while not self.done.is_set():
+            left = self.heard + patience - now()
+            if left <= 0:
+                log.warning(
+                    "the end of the output did not come in time; it may be incomplete", job=self.watched.handle.job_id
+                )
+                return
+            with anyio.move_on_after(left):
+                await self.done.wait()
 
 
 def _ignore(_progress: Progress) -> None:

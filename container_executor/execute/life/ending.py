@@ -17,8 +17,11 @@ from container_executor.models import FailureClass
 
 log = Logger(__name__)
 
-LAST_OUTPUT = 20.0
-"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up."""
+LAST_OUTPUT = 60.0
+"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up.
+
+An engine that is asked for what came after some time looks through all that it keeps, which can be gigabytes.
+"""
 GONE_OUTPUT = 1.0
 """The same for a job that the engine does not have any more."""
 
