@@ -39,7 +39,8 @@ class Answer:
 
 def is_direct(scheme: str, host: str) -> bool:
     """Return whether a host is reached without a proxy, as far as the environment says (``https_proxy``, ``no_proxy``, ...)."""
-    return scheme not in urllib.request.getproxies() or bool(urllib.request.proxy_bypass(host))
+    proxies = urllib.request.getproxies()
+    return not (scheme in proxies or "all" in proxies) or bool(urllib.request.proxy_bypass(host))
 
 
 def put(url: str, size: int, pieces: Iterable[memoryview], *, verify: bool) -> Answer:

@@ -171,8 +171,9 @@ def test_a_slow_store_is_waited_for(make_rig: MakeRig, answering: Answering) -> 
     assert rig.revisions("/data", "f") == 1
 
 
-def test_behind_a_proxy_no_connection_goes_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", "http://proxy:3128")
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+def test_behind_a_proxy_no_connection_goes_around_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "http://proxy:3128")
     monkeypatch.setenv("no_proxy", "")
     assert not store_at(9).streams
 
