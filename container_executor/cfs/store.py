@@ -1,11 +1,10 @@
 """The object store that holds the contents: S3 or a local folder, by short blocking calls that threads make.
 
 Its calls are the synchronous ones of obstore: they need no event loop, so an interpreter that exits never meets one of their
-callbacks. Memory is bounded by the caller, who never has more than :data:`~container_executor.cfs.transfer.IN_MEMORY` under way.
+callbacks. Memory is bounded by the caller, who never has more than :data:`~container_executor.cfs.budget.IN_MEMORY` under way.
 """
 
 import http
-import re
 import secrets
 import ssl
 import threading
@@ -22,12 +21,10 @@ import attrs
 
 from container_executor.cfs import streamed
 from container_executor.cfs.errors import (
-    DiskError,
-    ObjectMissingError,
     StoreDeniedError,
-    StoreError,
     StoreUnavailableError,
 )
+from container_executor.cfs.store_errors import refusal, translated
 from container_executor.errors import SettingsError
 from container_executor.settings import Settings, StoreKind
 
@@ -40,9 +37,7 @@ _KEY = 64
 _SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-_STATUS = re.compile(r"status code: (\d+)(?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
 _NO_BUCKET = "NoSuchBucket"
-_FULL = ("XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded")
 _SIGNED = timedelta(hours=1)
 """A signature is looked at when the request begins, so it need not last as long as the transfer."""
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
@@ -109,7 +104,7 @@ class Store:
             self._make_bucket()
             raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made")
         if not answer.good:
-            raise _refusal(self.name, answer.status, answer.code)
+            raise refusal(self.name, answer.status, answer.code)
 
     @contextmanager
     def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
@@ -196,51 +191,7 @@ class Store:
         try:
             yield
         except (_obstore().exceptions.BaseError, OSError) as error:
-            raise _translated(self.name, error) from error
-
-
-def _translated(name: str, error: Exception) -> StoreError | DiskError:
-    text = str(error).partition("Debug source")[0].strip()
-    code = _STATUS.search(text)
-    said = " ".join(part for part in (code.groups() if code else ()) if part) or _short(text)
-    if isinstance(error, FileNotFoundError):
-        return _missing(name, said)
-    denials = (_obstore().exceptions.PermissionDeniedError, _obstore().exceptions.UnauthenticatedError, PermissionError)
-    if isinstance(error, denials):
-        return _denied(name, said)
-    if "No space left" in text or "os error 28" in text or "Quota exceeded" in text:
-        return DiskError(f"{name} is full; free space there", full=True)
-    if code:
-        return _refusal(name, int(code[1]), code[2] or "")
-    return _failing(name, said)
-
-
-def _refusal(name: str, status: int, code: str) -> StoreError | DiskError:
-    """Return the error of an answer, by its status and S3's own word."""
-    said = f"{status} {code}".strip()
-    if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
-        return _denied(name, said)
-    if status == http.HTTPStatus.NOT_FOUND:
-        return _missing(name, said)
-    if status == http.HTTPStatus.INSUFFICIENT_STORAGE or code in _FULL:
-        return DiskError(f"{name} is full ({said}); free space there", full=True)
-    return _failing(name, said)
-
-
-def _missing(name: str, said: str) -> StoreError:
-    return ObjectMissingError(f"{name} does not have the object ({said})")
-
-
-def _denied(name: str, said: str) -> StoreError:
-    return StoreDeniedError(f"{name} refused us ({said}); check its keys and their rights in [cfs]")
-
-
-def _failing(name: str, said: str) -> StoreError:
-    return StoreUnavailableError(f"{name} does not answer, or failed ({said})")
-
-
-def _short(text: str) -> str:
-    return " ".join(text.split())[:300]
+            raise translated(self.name, error) from error
 
 
 def open_store(settings: Settings) -> Store:

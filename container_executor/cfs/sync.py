@@ -19,6 +19,7 @@ import anyio.to_thread
 import attrs
 
 from container_executor.cfs.batch import Batch, Progress, Tally, batches, raising
+from container_executor.cfs.budget import Budget
 from container_executor.cfs.each import AT_ONCE, each
 from container_executor.cfs.errors import (
     ChangingError,
@@ -31,7 +32,7 @@ from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
-from container_executor.cfs.transfer import Budget, Counter, Mover, Sent, unfinished_path
+from container_executor.cfs.transfer import Counter, Mover, Sent, unfinished_path
 from container_executor.cfs.tree import Tree
 from container_executor.client import Client, FileRecord, NoAnswerError, NotFoundError
 from container_executor.logs import Logger

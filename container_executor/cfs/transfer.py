@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+from container_executor.cfs.budget import IN_MEMORY, Budget
 from container_executor.cfs.errors import CfsError, ChangingError, ContentError, ObjectMissingError
 from container_executor.cfs.hashes import PIECE, Hashes
 from container_executor.cfs.names import PARTIAL
@@ -30,8 +31,6 @@ T = TypeVar("T")
 Counter = Callable[[int], None]
 """Is told how many bytes have been moved."""
 
-IN_MEMORY = 24 * 2**20
-"""Bytes of content that are in memory at once, however many files are under way."""
 WHOLE = 12 * 2**20
 """A file of at most so many bytes is stored in one piece, and begins anew if it was cut off on its way down."""
 PART = 16 * 2**20
@@ -50,29 +49,6 @@ _DIGITS = 16
 
 class StoppedError(CfsError):
     """We were told to stop."""
-
-
-class Budget:
-    """Memory that several threads share."""
-
-    def __init__(self, size: int = IN_MEMORY) -> None:
-        self._size = size
-        self._free = size
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, size: int) -> Iterator[None]:
-        """Hold *size* bytes, waiting for others; more than there is counts as all of it."""
-        size = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
 
 
 @attrs.frozen
