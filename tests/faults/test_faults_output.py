@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 
+import attrs
 import pytest
 from anyio.from_thread import BlockingPortal
 from colonies import Colony, DaemonProgram, wait_for
@@ -25,26 +26,42 @@ def engine(request: pytest.FixtureRequest, portal: BlockingPortal) -> Iterator[O
         yield found
 
 
-@sizes("lines", ci=2000, soak=200_000)
-def test_output_whose_connection_breaks_again_and_again_is_whole_and_in_order(
-    colony: Colony, engine: OverHttp, runner: DaemonProgram, patience: float, lines: int
+@attrs.frozen
+class Flood:
+    """How many ranks print how many lines each, and how many seconds lie between two resets."""
+
+    ranks: int
+    lines: int
+    every: float
+
+
+@sizes("flood", ci=Flood(2, 2000, 0.5), soak=Flood(4, 200_000, 2.0))
+def test_output_is_whole_and_in_order_whose_connection_breaks_again_and_again_and_whose_daemon_is_killed(
+    colony: Colony, engine: OverHttp, runner: DaemonProgram, patience: float, flood: Flood
 ) -> None:
     steps = (
-        f"i=0; while [ $i -lt {lines} ]; do echo line $i; i=$((i+1)); [ $((i % {lines // 8})) != 0 ] || sleep 0.5; done"
+        f"i=0; while [ $i -lt {flood.lines} ]; do echo line $i; i=$((i+1)); "
+        f"[ $((i % {flood.lines // 8})) != 0 ] || sleep 0.5; done"
     )
-    process_id = colony.submit(steps, image=engine.site.image, maxexectime=3600, conditions={"processespernode": 2})
+    conditions = {"processespernode": flood.ranks}
+    process_id = colony.submit(steps, image=engine.site.image, maxexectime=3600, conditions=conditions)
     wait_for(lambda: "[1] line 0" in colony.output(process_id), "its first line", patience)
 
-    broken = 0
+    broken, killed = 0, False
     while not colony.process(process_id).state.ended:
         broken += engine.wire.reset(engine.logs)
-        time.sleep(0.5 if lines < 10_000 else 2)  # the fault itself
+        if broken >= 2 and not killed:
+            runner.kill()
+            runner.start(**engine.variables)
+            killed = True
+        time.sleep(flood.every)  # the fault itself
 
+    assert killed
     assert broken >= 3
     assert colony.process(process_id).state is ProcessState.SUCCESS
-    for rank in range(2):
+    for rank in range(flood.ranks):
         mine = [line for line in colony.output(process_id) if line.startswith(f"[{rank}] ")]
-        assert mine == [f"[{rank}] line {number}" for number in range(lines)]
+        assert mine == [f"[{rank}] line {number}" for number in range(flood.lines)]
 
 
 def test_the_end_of_a_job_is_seen_while_its_output_hangs_and_no_line_is_lost(
