@@ -6,7 +6,6 @@ callbacks. Memory is bounded by the caller, who never has more than :data:`~cont
 
 import http
 import secrets
-import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -172,7 +171,7 @@ class Store:
     def _make_bucket(self) -> None:
         """Make the bucket: obstore has no call for it, but signs one."""
         url = _obstore().sign(self._inner, "PUT", "", timedelta(minutes=1))
-        context = ssl.create_default_context() if self.verify else ssl._create_unverified_context()  # noqa: S323, SLF001
+        context = streamed.tls_context(verify=self.verify)
         request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
         try:
             with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310

@@ -80,7 +80,12 @@ def _connection(address: SplitResult, *, verify: bool) -> http.client.HTTPConnec
     host = address.hostname or ""
     if address.scheme == "http":
         return http.client.HTTPConnection(host, address.port, timeout=_SILENCE)
+    return http.client.HTTPSConnection(host, address.port, timeout=_SILENCE, context=tls_context(verify=verify))
+
+
+def tls_context(*, verify: bool) -> ssl.SSLContext:
+    """Return how the store's certificate is checked, or that it is not."""
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, address.port, timeout=_SILENCE, context=context)
+    return context

@@ -17,17 +17,14 @@ from container_executor.execute.engine import Engine, until_answered
 from container_executor.execute.launch import Interrupt, Launch
 from container_executor.execute.monitor import Monitor, Watched
 from container_executor.execute.outcome import Outcome
+from container_executor.execute.output.pace import CUT, last_silence
 from container_executor.logs import Logger
-from container_executor.models import FailureClass, Handle, JobSpec, LogLine, Progress
+from container_executor.models import Handle, JobSpec, LogLine, Progress
 
 log = Logger(__name__)
 
 OnLog = Callable[[LogLine], None]
 
-LAST_OUTPUT = 60.0
-"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up."""
-GONE_OUTPUT = 1.0
-"""The same for a job that the engine does not have any more."""
 STOP_PATIENCE = 60.0
 """Seconds that a cancelled call waits for its job to end before it gives it up to its lifetime."""
 READ_PAUSE = 0.2
@@ -118,7 +115,7 @@ async def _launch(launch: Launch, end: float, on_log: OnLog | None) -> Outcome:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(reader.read)
             outcome = await launch.ended()
-            await reader.finish(GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT)
+            await reader.finish(last_silence(outcome.failure))
             tasks.cancel_scope.cancel()
             return outcome
         raise RuntimeError("a task group does not swallow what its body returns")
@@ -167,9 +164,7 @@ class _Reader:
         while not self.done.is_set():
             left = self.heard + patience - now()
             if left <= 0:
-                log.warning(
-                    "the end of the output did not come in time; it may be incomplete", job=self.watched.handle.job_id
-                )
+                log.warning(CUT, job=self.watched.handle.job_id)
                 return
             with anyio.move_on_after(left):
                 await self.done.wait()

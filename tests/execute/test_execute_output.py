@@ -53,10 +53,10 @@ import attrs
 from container_executor_process import ProcessBackend
 
 from container_executor import JobSpec, run_job
-from container_executor.execute import library
+from container_executor.execute.output import pace
 from container_executor.models import LogChunk, LogLine, Mark
 
-library.LAST_OUTPUT, END = 1.0, sys.argv[2] == "ends"
+pace.LAST_OUTPUT, END = 1.0, sys.argv[2] == "ends"
 
 
 @attrs.define(eq=False, kw_only=True)

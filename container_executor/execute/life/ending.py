@@ -9,6 +9,7 @@ from container_executor.execute.decide import Why
 from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.end import End
 from container_executor.execute.outcome import Outcome, output_of, spoiled, stopped_while_storing
+from container_executor.execute.output.pace import GONE_OUTPUT, LAST_OUTPUT, last_silence
 from container_executor.execute.record import Stage
 from container_executor.execute.staging.errors import StagingError
 from container_executor.execute.who import what_became, who_ran_what
@@ -16,14 +17,6 @@ from container_executor.logs import Logger
 from container_executor.models import FailureClass
 
 log = Logger(__name__)
-
-LAST_OUTPUT = 60.0
-"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up.
-
-An engine that is asked for what came after some time looks through all that it keeps, which can be gigabytes.
-"""
-GONE_OUTPUT = 1.0
-"""The same for a job that the engine does not have any more."""
 
 
 def follow_again(ours: Assignment) -> None:
@@ -97,8 +90,7 @@ async def report(ours: Assignment, outcome: Outcome) -> None:
 
 
 async def _finish_output(ours: Assignment, outcome: Outcome) -> None:
-    patience = GONE_OUTPUT if outcome.failure is FailureClass.VANISHED else LAST_OUTPUT
-    await ours.output.finish(patience, until=max(ours.lease.end, now() + GONE_OUTPUT))
+    await ours.output.finish(last_silence(outcome.failure), until=max(ours.lease.end, now() + GONE_OUTPUT))
 
 
 async def clear_away(ours: Assignment, *, final: bool) -> None:

@@ -12,6 +12,7 @@ from container_executor.execute.engine import Engine
 from container_executor.execute.monitor import Watched
 from container_executor.execute.output.excerpt import Excerpt, Place
 from container_executor.execute.output.follow import Follower
+from container_executor.execute.output.pace import CUT
 from container_executor.execute.output.sending import ProcessLostError, Sender
 
 RESTART_PATIENCE = 5.0
@@ -77,7 +78,7 @@ class Forwarder:
         await self.flush()
 
     async def _cut(self) -> None:
-        self.say("cut", "the end of the output did not come in time; it may be incomplete")
+        self.say("cut", CUT)
         if self._excerpt is not None and (rest := self._excerpt.rest()):
             await self._guarded(lambda: self.sender.deliver(rest))
 

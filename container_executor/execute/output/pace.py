@@ -2,6 +2,8 @@
 
 import attrs
 
+from container_executor.models import FailureClass
+
 BATCH = 65_536
 """Bytes of output in one entry at most, while the server is quick."""
 LARGEST = 2**19
@@ -18,6 +20,15 @@ QUIET_RATE = 16.0
 """Silent jobs that are asked in a second at most: with a thousand of them each is asked every minute."""
 LAST_QUIET = 0.2
 """Seconds after which a job that has ended is asked for the rest at the latest."""
+LAST_OUTPUT = 60.0
+"""Seconds that the engine may give nothing, after the end of a job, before the rest of its output is given up.
+
+An engine that is asked for what came after some time looks through all that it keeps, which can be gigabytes.
+"""
+GONE_OUTPUT = 1.0
+"""The same for a job that the engine does not have any more."""
+CUT = "the end of the output did not come in time; it may be incomplete"
+"""What is said of an output whose rest was given up."""
 
 
 @attrs.frozen
@@ -45,6 +56,11 @@ class Pace:
     def last_quiet(self) -> float:
         """Seconds to wait before the next reading of a job that has ended."""
         return min(self.quiet, LAST_QUIET)
+
+
+def last_silence(failure: FailureClass | None) -> float:
+    """Return for how many seconds an engine may give nothing after the end of a job with this failure."""
+    return GONE_OUTPUT if failure is FailureClass.VANISHED else LAST_OUTPUT
 
 
 def next_entry(last: float, size: int) -> float:
