@@ -1,8 +1,8 @@
-"""Bring the engines of the tests up and down: `python tests/engines up|down|env [ENGINE...]`, all of them by default.
+"""Bring the engines of the tests up and down: `python tests/engines up|down|env|left [ENGINE...]`, all of them by default.
 
-`up` prints the environment lines of all that it was asked for, `env` those of what is up. An engine is a folder with the programs
-`up` and `down`; one with a `build` has something to build that takes minutes: builds run in the background, one after the other,
-while the engines without one come up.
+`up` prints the environment lines of all that it was asked for, `env` those of what is up; `left` fails if tests have left anything
+on what is up. An engine is a folder with the programs `up` and `down`, and with `left` where jobs run; one with a `build` has
+something to build that takes minutes: builds run in the background, one after the other, while the engines without one come up.
 """
 
 import subprocess
@@ -17,13 +17,13 @@ from common.report import EngineError, say
 
 ENGINES = ("docker", "registry", "slurm", "minio", "kube")
 # From nothing, on two cores, the slowest build takes six minutes and the longest `up` one.
-BUILD_SECONDS, UP_SECONDS, DOWN_SECONDS = 1500, 600, 180
-USAGE = f"usage: python tests/engines up|down|env [{'|'.join(ENGINES)}]..."
+BUILD_SECONDS, UP_SECONDS, DOWN_SECONDS, LEFT_SECONDS = 1500, 600, 180, 120
+USAGE = f"usage: python tests/engines up|down|env|left [{'|'.join(ENGINES)}]..."
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what *arguments* say and return the exit code: 0 if everything asked for was done."""
-    actions = {"up": up, "down": down, "env": env}
+    actions = {"up": up, "down": down, "env": env, "left": left}
     names = arguments[1:] or ENGINES
     if not arguments or arguments[0] not in actions or not {*names} <= {*ENGINES}:
         say(USAGE)
@@ -54,10 +54,20 @@ def down(names: Sequence[str]) -> int:
 def env(names: Sequence[str]) -> int:
     """Print the lines of those of *names* that are up."""
     for name in names:
-        state = places.state(name)
-        if (lines := state / "env").exists() and programs.all_running(state):
-            sys.stdout.write(lines.read_text())
+        if _is_up(name):
+            sys.stdout.write((places.state(name) / "env").read_text())
     return 0
+
+
+def left(names: Sequence[str]) -> int:
+    """Look whether anything is left on those of *names* that are up and run jobs."""
+    failed = [name for name in names if _is_up(name) and _program(name, "left").exists() and _run(name, "left", LEFT_SECONDS) is None]
+    return 1 if failed else 0
+
+
+def _is_up(name: str) -> bool:
+    state = places.state(name)
+    return (state / "env").exists() and programs.all_running(state)
 
 
 def _up(name: str) -> bool:

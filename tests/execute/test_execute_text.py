@@ -72,6 +72,15 @@ def test_a_progress_bar_without_end_takes_bounded_room_and_shows_its_state() -> 
     assert text_of(*ticks[:3], progress=True) == "0%\n1%\n2%\n"
 
 
+@pytest.mark.parametrize(("ranks", "label"), [(1, ""), (2, "[0] ")])
+def test_a_progress_bar_that_returns_before_each_state_shows_those_that_are_whole(ranks: int, label: str) -> None:
+    ticks = [chunk(piece, complete=False) for piece in (b"\r10%", b"\r2", b"0%\r", b"30%", b"\r\r40%")]
+
+    shown = text_of(*ticks, LogChunk(end=True), ranks=ranks, progress=True)
+
+    assert shown == "".join(f"{label}{state}\n" for state in ("10%", "20%", "30%", "40%"))
+
+
 def test_a_huge_line_of_one_of_several_ranks_is_passed_on_in_pieces() -> None:
     text = text_of(chunk(b"x" * (HOLD + 1), complete=False), chunk(b"y"), ranks=2)
 

@@ -111,6 +111,33 @@ def test_hostile_output_is_bounded_and_changes_no_verdict(
     assert daemon.weight()[0] - before < 64 * 2**20
 
 
+LIVE = ("process", "slurm")
+"""Where a line is seen as it grows: dockerd and containerd pass on a line that has no end in pieces of 16 KiB."""
+BAR = "i=0; while [ $i -lt {steps} ]; do i=$((i+1)); printf '\\r%d of {steps}' $i; sleep 0.1; done; echo; exit 3"
+
+
+@pytest.mark.parametrize("backend", ENGINES)
+@sizes("seconds", ci=6, soak=600)
+def test_a_progress_bar_is_seen_as_it_moves_and_takes_a_line_a_second_at_most(
+    colony: Colony, make_daemon: MakeDaemon, backend: str, seconds: int
+) -> None:
+    site, steps = site_of(backend), seconds * 10
+    make_daemon(backend=backend, options=site.options).start()
+    began = time.monotonic()
+    process_id = colony.submit(BAR.format(steps=steps), image=site.image, maxexectime=3600)
+    wait_for(lambda: f" of {steps}" in colony.log(process_id), "a state of it", 60.0 * site.slack)
+    assert not colony.process(process_id).state.ended
+
+    assert colony.wait(process_id, patience=60.0 * site.slack + 2 * seconds).state is ProcessState.FAILED
+    lasted = time.monotonic() - began
+    assert colony.verdict(process_id)["exit_code"] == 3
+    lines = colony.output(process_id)
+    states = [int(line.removesuffix(f" of {steps}")) for line in lines]
+    assert states == sorted(set(states))
+    assert states[-1] == steps
+    assert (seconds / 3 if backend in LIVE else 1) <= len(states) <= lasted + 1
+
+
 NODE_KEEPS = 500_000
 """Lines that a node of ours keeps of a log before it rotates it (``containerLogMaxSize`` is 32 MiB, and each line has 30 bytes of stamps)."""
 

@@ -29,7 +29,7 @@ from container_executor_kube.cluster import Cluster, Thing
 from container_executor_kube.errors import is_there, translated
 from container_executor_kube.probe import probe
 from container_executor_kube.readers import Readers
-from container_executor_kube.settings import Pull, Site
+from container_executor_kube.settings import Pull, Site, check_taints
 from container_executor_kube.sights import Sights
 from container_executor_kube.verdict import Sight, job_status
 
@@ -77,6 +77,11 @@ class KubeBackend(Backend):
     )
     node_selector: Mapping[str, str] = attrs.field(
         factory=dict, metadata={"help": "Labels of the nodes that jobs may run on."}
+    )
+    tolerations: tuple[str, ...] = attrs.field(
+        default=(),
+        validator=check_taints,
+        metadata={"help": 'Taints of nodes in spite of which jobs may run there, as "gpu=yes:NoSchedule".'},
     )
     priority_class: str = attrs.field(default="", metadata={"help": "PriorityClass of the pods."})
     node_lost_after: timedelta = attrs.field(
@@ -222,6 +227,7 @@ class KubeBackend(Backend):
             tmp_size=self.tmp_size,
             gpu_resources=self.gpu_resources,
             node_selector=self.node_selector,
+            tolerations=self.tolerations,
             priority_class=self.priority_class,
             node_lost_after=int(self.node_lost_after.total_seconds()),
         )

@@ -17,6 +17,7 @@ from container_executor.models import Gap, LogLine
 PIECE = 16_384
 """Bytes of a line that are passed on without waiting for its end."""
 WHOLE = -1
+ROTATED = "the node had rotated the log before it was read"
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _LONGEST_STAMP = 40
 _LONGEST_WORDS = 300
@@ -42,17 +43,18 @@ class Lines:
         rank: Whose it is.
         place: How far it has been passed on.
         strange: What the stream held instead of lines: the kubelet reports its own trouble in the place of a log.
+        anchored: It has brought a line; the first is one that was passed on before, unless the node had rotated that away.
     """
 
     rank: int
     place: Place
     strange: str = ""
+    anchored: bool = False
     _head: bytes = b""
     _inside: bool = False
     _rest: bytes = b""
     _time: str = ""
     _at: int = 0
-    _anchored: bool = False
 
     def feed(self, data: bytes) -> tuple[list[LogLine], Gap | None]:
         """Take what has arrived and return what is new in it, and a gap before it if the log does not reach back so far."""
@@ -68,7 +70,7 @@ class Lines:
     def finish(self) -> list[LogLine]:
         """Return the last line, which has no newline, where the stream has ended."""
         lines: list[LogLine] = []
-        if self._head and not self._anchored:
+        if self._head and not self.anchored:
             self.strange = _words(self._head)
         if self._time and self._rest and not self.strange:
             self._pass_on(self._rest, lines, whole=False)
@@ -85,7 +87,7 @@ class Lines:
             return True
         if not (space or len(self._rest) > _LONGEST_STAMP or b"\n" in self._rest):
             return False
-        if self.place.time and not (self._anchored or self._head):
+        if self.place.time and not (self.anchored or self._head):
             self._head, self._inside = self._rest[:_LONGEST_WORDS], True
             return self._stamp()
         self.strange = _words(self._head or self._rest)
@@ -99,11 +101,11 @@ class Lines:
 
     def _anchor(self) -> Gap | None:
         """Look, at the first line, whether the log still reaches back to our place."""
-        if self._anchored:
+        if self.anchored:
             return None
-        self._anchored = True
+        self.anchored = True
         if self.place.time and self._time > self.place.time:
-            return Gap(self.rank, before=0, reason="the node had rotated the log before it was read")
+            return Gap(self.rank, before=0, reason=ROTATED)
         return None
 
     def _piece(self, lines: list[LogLine]) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from container_executor.errors import UnsupportedError
 from container_executor.models import JobSpec, Mount, Plan, rank_env
 from container_executor_kube import names, refusals, starting
-from container_executor_kube.settings import Site
+from container_executor_kube.settings import Site, toleration_of
 
 HOME = "/home/job"
 OUTPUT = "/dev/termination-log"
@@ -87,7 +87,10 @@ def _pod(job: JobSpec, site: Site) -> dict[str, Any]:
             "runAsGroup": int(gid or uid),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "tolerations": [_tolerate(taint, site.node_lost_after) for taint in ("not-ready", "unreachable")],
+        "tolerations": [
+            *(_for_a_while(taint, site.node_lost_after) for taint in ("not-ready", "unreachable")),
+            *map(toleration_of, site.tolerations),
+        ],
         "containers": [_container(job, local, site) for local in range(job.processes_per_node)],
         "volumes": _volumes(job, site),
     }
@@ -102,7 +105,7 @@ def _pod(job: JobSpec, site: Site) -> dict[str, Any]:
     return pod
 
 
-def _tolerate(taint: str, seconds: int) -> dict[str, Any]:
+def _for_a_while(taint: str, seconds: int) -> dict[str, Any]:
     key = f"node.kubernetes.io/{taint}"
     return {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
 

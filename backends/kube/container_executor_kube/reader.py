@@ -9,7 +9,7 @@ import attrs
 
 from container_executor.models import Gap, Handle, LogChunk, LogLine
 from container_executor.streams import Endpoint, Streams
-from container_executor_kube.lines import Lines, Place, format_cursor, parse_cursor
+from container_executor_kube.lines import ROTATED, Lines, Place, format_cursor, parse_cursor
 from container_executor_kube.sources import Source
 
 FIRST_SECONDS = 0.3
@@ -173,26 +173,34 @@ class JobReader:
             return None
         if not error:
             lines += taken.finish()
-        if not error and not taken.strange:
-            self._ended_cleanly(rank, taken.place)
-            return None
         rank.place = taken.place
-        return self._failed(rank, len(lines), taken.strange or error)
+        if error or taken.strange:
+            return self._failed(
+                rank, len(lines), f"the node does not have the output any more: {taken.strange or error}"
+            )
+        return self._ended_cleanly(rank, taken)
 
-    def _ended_cleanly(self, rank: RankReader, place: Place) -> None:
-        """Note the end of a stream. The apiserver ends one cleanly when the node breaks off, too: only silence is the end."""
-        rank.clean, rank.place = True, place
-        if rank.last and place == rank.start:
+    def _ended_cleanly(self, rank: RankReader, taken: Lines) -> Gap | None:
+        """Note the end of a stream. The apiserver ends one cleanly when the node breaks off, too.
+
+        So the end is only what brings our last line again and nothing after it. Where that line does not come, the node broke
+        off before it, or has rotated it away, perhaps together with lines after it.
+        """
+        rank.clean = True
+        if rank.last and rank.start.time and not taken.anchored:
+            return self._failed(rank, 0, ROTATED)
+        if rank.last and taken.place == rank.start:
             rank.ended = True
         elif rank.last:
             rank.news = time.monotonic()
+        return None
 
-    def _failed(self, rank: RankReader, before: int, words: str) -> Gap | None:
+    def _failed(self, rank: RankReader, before: int, reason: str) -> Gap | None:
         rank.failures += rank.last
         if rank.failures < TRIES:
             return None
         rank.ended = True
-        return Gap(rank.rank, before=before, reason=f"the node does not have the output any more: {words}")
+        return Gap(rank.rank, before=before, reason=reason)
 
 
 def open_reader(

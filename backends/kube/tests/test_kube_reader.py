@@ -112,6 +112,23 @@ def test_a_log_that_the_node_has_lost_is_a_gap_and_an_end() -> None:
     assert "unable to retrieve" in gaps[0]
 
 
+def test_a_log_that_was_rotated_after_its_last_reading_ends_with_a_gap() -> None:
+    streams = Answers((FIRST, ""), *[(b"", "")] * TRIES)
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, last.end) == (b"one\n", True)
+    assert gaps == ["the node had rotated the log before it was read"]
+
+
+def test_a_reading_that_breaks_off_cleanly_before_it_brings_anything_is_no_end() -> None:
+    streams = Answers((FIRST, ""), (b"", ""), (FIRST + SECOND, ""), (FIRST + SECOND, ""))
+
+    output, gaps, last = read(reader_of(streams, [{0: ENDED}]))
+
+    assert (output, gaps, last.end) == (b"one\ntwo\n", [], True)
+
+
 def test_output_that_went_with_its_pod_is_a_gap() -> None:
     lost = Source("", "rank-0", begun=False, ended=True, lost=True)
 

@@ -52,6 +52,25 @@ def test_a_directory_of_the_claim_is_mounted_by_its_path_in_it() -> None:
     assert pod["volumes"][-1]["persistentVolumeClaim"] == {"claimName": "files"}
 
 
+@pytest.mark.parametrize(
+    ("taint", "toleration"),
+    [
+        ("gpu", {"key": "gpu", "operator": "Exists"}),
+        ("gpu:NoSchedule", {"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}),
+        ("example.com/gpu=a100", {"key": "example.com/gpu", "operator": "Equal", "value": "a100"}),
+        ("gpu=:NoExecute", {"key": "gpu", "operator": "Equal", "value": "", "effect": "NoExecute"}),
+    ],
+)
+def test_a_pod_may_run_in_spite_of_a_taint(taint: str, toleration: dict[str, str]) -> None:
+    assert toleration in planned(backend(tolerations=(taint,)))["tolerations"]
+
+
+@pytest.mark.parametrize("taint", ["", "gpu=yes:Never", "a b", "=yes"])
+def test_what_is_no_taint_is_refused(taint: str) -> None:
+    with pytest.raises(ValueError, match="is no taint; write KEY"):
+        backend(tolerations=("gpu", taint))
+
+
 @pytest.mark.parametrize("source", ["/etc", "/cfs/../etc", "/cfsother"])
 def test_a_directory_outside_of_the_claim_is_refused(source: str) -> None:
     assert "/cfs" in refused(backend(), mounts=(Mount(source, "/in"),))

@@ -39,7 +39,7 @@ def render(chunk: LogChunk, pending: Pending, *, ranks: int, progress: bool = Fa
 
     A job of one rank is passed on as it comes, so that a prompt without a newline is seen. Lines of several ranks begin with
     ``[rank] `` and are passed on whole. Of text that carriage returns overwrite, only the last state of a line is kept;
-    with *progress*, the present state of an unfinished one is shown as a line of its own.
+    with *progress*, the last whole state of an unfinished one is shown as a line of its own.
     """
     tails = dict(pending.tails)
     parts: list[str] = []
@@ -69,7 +69,7 @@ def _line(line: LogLine, tails: dict[int, bytes], *, label: bool) -> str:
 
 
 def _hold(rank: int, data: bytes, tails: dict[int, bytes], *, label: bool) -> str:
-    data = data[data.rstrip(b"\r").rfind(b"\r") + 1 :]
+    data = _states(data)
     if len(data) <= HOLD:
         tails[rank] = data
         return ""
@@ -77,15 +77,23 @@ def _hold(rank: int, data: bytes, tails: dict[int, bytes], *, label: bool) -> st
     return _labelled(rank, _overwritten(text), label=label) + "\n"
 
 
+def _states(data: bytes) -> bytes:
+    """Return, of a line that is being overwritten, its last whole state and what may be the beginning of the next."""
+    whole, found, begun = data.rpartition(b"\r")
+    return whole.rstrip(b"\r").rpartition(b"\r")[2] + found + begun
+
+
 def _state(rank: int, tails: dict[int, bytes], *, label: bool) -> str:
-    if not tails[rank].endswith(b"\r"):
+    state, overwritten, begun = tails[rank].rpartition(b"\r")
+    if not state:
         return ""
-    return _flush(rank, tails, label=label)
+    tails[rank] = overwritten + begun  # what follows overwrites the line, too
+    return _labelled(rank, _decode(state), label=label) + "\n"
 
 
 def _flush(rank: int, tails: dict[int, bytes], *, label: bool) -> str:
     data, tails[rank] = tails[rank], b""
-    return _labelled(rank, _decode(data), label=label) + "\n" if data else ""
+    return _labelled(rank, _decode(data), label=label) + "\n" if data.strip(b"\r") else ""
 
 
 def _gap(gap: Gap | None, tails: dict[int, bytes]) -> list[str]:

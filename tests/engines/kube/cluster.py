@@ -21,10 +21,20 @@ BRIDGE, PODS, SERVICES = "ce-cni0", "198.19.0.0/20", "198.19.128.0/20"
 
 @dataclass(frozen=True)
 class Node:
-    """One node: its name, and its address on the loopback link, which tells the two kubelets of one machine apart."""
+    """One node.
+
+    Attributes:
+        name: Its name.
+        address: Its address on the loopback link, which tells the kubelets of one machine apart.
+        log_size: What it keeps of an output before it rotates it; looked at every 3 s.
+        taint: Key, value and effect of what keeps jobs away, unless they say that they tolerate it.
+    """
 
     name: str
     address: str
+    # The default, 10Mi, is less than the bursts of tests on machines that are too busy to read them.
+    log_size: str = "32Mi"
+    taint: tuple[str, str, str] | None = None
 
     @property
     def folder(self) -> Path:
@@ -37,7 +47,8 @@ class Node:
         return f"{self.name}-kubelet", f"{self.name}-containerd"
 
 
-NODES = (Node("node1", "198.19.255.1"), Node("node2", "198.19.255.2"))
+ROTATING = Node("node3", "198.19.255.3", log_size="1Mi", taint=("logs", "rotated", "NoSchedule"))
+NODES = (Node("node1", "198.19.255.1"), Node("node2", "198.19.255.2"), ROTATING)
 CONTROL_PLANE = ("scheduler", "controller-manager", "apiserver", "etcd")
 PROGRAMS = (*(name for node in NODES for name in node.programs), *CONTROL_PLANE, *(node.name for node in NODES))
 

@@ -85,10 +85,15 @@ def answers(node: Node) -> bool:
 
 
 def takes_pods(node: Node) -> bool:
-    """Tell whether *node* is Ready and has no taint."""
+    """Tell whether *node* is Ready and has no taint but its own."""
     found = json.loads(kubectl("get", "node", node.name, "--output=json", check=False) or "{}")
     conditions = {item["type"]: item["status"] for item in found.get("status", {}).get("conditions", [])}
-    return conditions.get("Ready") == "True" and not found["spec"].get("taints")
+    return conditions.get("Ready") == "True" and found["spec"].get("taints", []) == taints_of(node)
+
+
+def taints_of(node: Node) -> list[dict[str, str]]:
+    """Return the taints that *node* has as long as all is well."""
+    return [dict(zip(("key", "value", "effect"), node.taint, strict=True))] if node.taint else []
 
 
 def cri_of(node: Node) -> str:
@@ -106,7 +111,7 @@ def cri_of(node: Node) -> str:
 
 
 def pod_network() -> dict[str, object]:
-    """Return the network of all pods: one bridge for both nodes, addresses from one store."""
+    """Return the network of all pods: one bridge for all nodes, addresses from one store."""
     addresses = {"type": "host-local", "dataDir": str(STATE / "pod-addresses"), "ranges": [[{"subnet": PODS}]]}
     addresses["routes"] = [{"dst": "0.0.0.0/0"}]
     bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "ipMasq": False, "ipam": addresses}
@@ -131,7 +136,9 @@ def kubelet_of(node: Node, socket: Path) -> dict[str, object]:
         "makeIPTablesUtilChains": False,
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},
-        "containerLogMaxSize": "32Mi",  # the default, 10Mi, is less than the bursts of tests on machines that are too busy to read them
+        "containerLogMaxSize": node.log_size,
+        "containerLogMonitorInterval": "3s",
+        "registerWithTaints": taints_of(node),
         "nodeLeaseDurationSeconds": 12,
         "serializeImagePulls": False,
         "evictionHard": {"memory.available": "100Mi"},  # a developer's full disk is no reason to refuse pods
