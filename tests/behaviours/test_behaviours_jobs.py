@@ -66,6 +66,16 @@ def test_a_user_s_failure_is_final_and_its_reason_is_in_the_log_and_in_the_close
     assert "user_exit" in house.log(process_id)
 
 
+def test_why_a_process_failed_stands_after_all_of_its_output(house: Colony, patience: float) -> None:
+    process_id = house.submit("seq 1 50000; printf last; exit 1")
+
+    house.wait(process_id, patience=patience)
+
+    lines = house.log(process_id).splitlines()
+    assert lines[-2] == "last"
+    assert lines[-1].startswith("ColonyOS: user_exit: ")
+
+
 def test_the_first_rank_that_fails_ends_the_others_and_is_named(house: Colony, patience: float) -> None:
     process_id = house.submit(
         'if [ "$RANK" = 1 ]; then sleep 1; exit 3; fi; sleep 100', conditions={"processespernode": 3}

@@ -47,8 +47,6 @@ async def bring_out(ours: Assignment, end: End) -> End:
         if end.leaves_open(ours.process):
             return end
         ours.steps.staged(end.outcome)
-    if not end.outcome.succeeded:
-        ours.output.say("outcome", end.outcome.reason)
     if ours.directories:
         with anyio.move_on_after(ours.lease.end - now()):
             # before the close: whoever hears of it may submit the next job for them at once
@@ -90,7 +88,11 @@ async def report(ours: Assignment, outcome: Outcome) -> None:
 
 
 async def _finish_output(ours: Assignment, outcome: Outcome) -> None:
+    """Send the rest of the output, and after it why the process failed."""
     await ours.output.finish(last_silence(outcome.failure), until=max(ours.lease.end, now() + GONE_OUTPUT))
+    if not outcome.succeeded:
+        ours.output.say("outcome", outcome.reason)
+        await ours.output.flush()
 
 
 async def clear_away(ours: Assignment, *, final: bool) -> None:
