@@ -52,15 +52,14 @@ def test_a_daemon_whose_key_the_server_does_not_know_works_once_it_has_the_right
 
 
 @pytest.mark.parametrize("restarted", [False, True])
-def test_jobs_that_run_while_the_executors_key_is_changed_are_closed_with_the_new_one(
+def test_a_job_that_runs_while_the_executors_key_is_changed_is_stopped_and_runs_once_more(
     colony: Colony, daemon: DaemonProgram, tmp_path: Path, *, restarted: bool
 ) -> None:
-    go, fresh = tmp_path / "go", Identity.new()
+    trace, fresh = tmp_path / "trace", Identity.new()
     daemon.start()
-    process_id = colony.submit(f"until [ -e {go} ]; do sleep 0.1; done; echo done")
-    wait_for(
-        lambda: "runs this on" in colony.log(process_id), "its first line"
-    )  # what is sent meanwhile would be refused
+    line = f"echo $$ >> {trace}; [ $(wc -l < {trace}) = 1 ] && sleep 100; echo done"
+    process_id = colony.submit(line, maxexectime=8, maxretries=1)
+    wait_for(trace.exists, "its first run")
     file = daemon.folder / "tester.key"
     old = Identity(file.read_text().strip())
 
@@ -73,11 +72,13 @@ def test_jobs_that_run_while_the_executors_key_is_changed_are_closed_with_the_ne
     else:
         daemon.signal(signal.SIGHUP)
         wait_for(lambda: fresh.id in daemon.log(), "the new key's id in its log")
-    go.touch()
+    first = trace.read_text().split()[0]
+    wait_for(lambda: not Path("/proc", first).exists(), "the end of its first run", 5.0)
 
-    assert colony.wait(process_id).state is ProcessState.SUCCESS
-    assert colony.output(process_id) == ["done"]
-    assert colony.wait(colony.submit("true")).state is ProcessState.SUCCESS
+    ended = colony.wait(process_id)
+    assert (ended.state, ended.attempt) == (ProcessState.SUCCESS, 1)
+    assert colony.output(process_id)[-1] == "done"
+    assert len(trace.read_text().split()) == 2
 
 
 async def change_id(colony: Colony, old: Identity, new: Identity) -> None:

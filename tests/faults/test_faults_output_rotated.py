@@ -32,7 +32,7 @@ def engine(portal: BlockingPortal) -> Iterator[OverHttp]:
         yield found
 
 
-@sizes("seconds", ci=12, soak=90)
+@sizes("seconds", ci=12, soak=120)
 def test_output_that_is_rotated_away_again_and_again_is_whole_or_says_where_it_is_not(
     colony: Colony, engine: OverHttp, runner: DaemonProgram, patience: float, seconds: int
 ) -> None:

@@ -171,15 +171,17 @@ def test_a_colon_in_a_name_breaks_no_list(town: "Town") -> None:
     assert [each["executorname"] for each in listed] == ["e1", "e2", "a:b:c"]
 
 
-def test_an_executor_with_a_new_id_keeps_its_work(town: "Town") -> None:
-    processid = town.submit()
+def test_an_executor_with_a_new_id_gets_work_and_cannot_close_what_it_had(town: "Town") -> None:
+    before = town.submit()
     town.assign("e1")
-
     town.call("e1", "changeexecutoridmsg", colonyname=COLONY, executorid=town.keys["stranger"].id)
+    after = town.submit()
+    town.assign("stranger")
 
-    assert town.refused("e1", "closesuccessfulmsg", processid=processid, out=[])[0] == 403
-    town.close(processid, "stranger")
-    assert town.state(processid) == SUCCESS
+    for name in ("e1", "stranger"):
+        assert town.refused(name, "closesuccessfulmsg", processid=before, out=[])[0] == 403
+    town.close(after, "stranger")
+    assert (town.state(before), town.state(after)) == (RUNNING, SUCCESS)
 
 
 def test_ids_that_are_taken_or_malformed_are_refused(town: "Town") -> None:
