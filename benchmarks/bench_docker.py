@@ -42,6 +42,9 @@ server and the program that submits as much again: the ratio cannot be 0.95 on t
 daemon has six under way, and 8 or 10 were no faster. Of the time from `die` to the close on a bridge, 52 ms are dockerd's answer to the
 first inspect, which waits until the network is taken down (11 ms on `none`). 800,000 short lines cost dockerd and the daemon about 8 s of processor each, and `docker logs`
 3 s, so that the ratio of their times is worse where other programs want the processors.
+
+Docker 29.7.2 with containerd 2.3.4 (2026-11-22, nothing else running) is faster at ends: close after `die` 13 ms on a bridge and 11 on `none`, 24.1 ms of
+processor per job. One at a time 1.15 and 1.14 x; 100 at once 5.61 of the SDK's 6.6 a second, 0.85 x; 100,000 lines 1.56 x, 800,000 lines 2.32 x.
 """
 """Where the time goes, by counting calls and processor seconds (2026-11-21)."""
 

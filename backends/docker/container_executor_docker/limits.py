@@ -24,7 +24,7 @@ def host_config(job: JobSpec, site: DockerSettings, paths: Paths) -> dict[str, A
 
 
 def _isolation(site: DockerSettings) -> dict[str, Any]:
-    escalation = [] if site.privilege_escalation else ["no-new-privileges:true"]
+    escalation = [] if site.privilege_escalation else ["no-new-privileges"]
     isolation: dict[str, Any] = {
         "CapDrop": ["ALL"],
         "SecurityOpt": [*escalation, *site.security_options],
