@@ -1,11 +1,12 @@
-"""Does the same to many things, several at once, and raises the first error as it is."""
+"""Does several things at once, and raises the first error as it is."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 AT_ONCE = 12
 """Files, or labels, under way. Calls to the server are bounded by the client, since many can stop a Colonies server for good."""
@@ -30,3 +31,15 @@ async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_o
             tasks.start_soon(worker, tasks.cancel_scope)
     if failed:
         raise failed[0]
+
+
+async def both(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:
+    """Do two things at once and return what each of them returns; the first error ends the other one."""
+    found: list[Any] = [None, None]
+
+    async def one(numbered: tuple[int, Callable[[], Awaitable[Any]]]) -> None:
+        number, work = numbered
+        found[number] = await work()
+
+    await each(enumerate((first, second)), one)
+    return found[0], found[1]

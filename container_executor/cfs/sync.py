@@ -20,7 +20,7 @@ import attrs
 
 from container_executor.cfs.batch import Batch, Progress, Tally, batches, raising
 from container_executor.cfs.budget import Budget
-from container_executor.cfs.each import AT_ONCE, each
+from container_executor.cfs.each import AT_ONCE, both, each
 from container_executor.cfs.errors import (
     ChangingError,
     PathError,
@@ -96,14 +96,20 @@ class Syncer:
             without: Paths below both that are left out.
             sides: What may be done at all.
         """
-        remote = await self.again(lambda: list_remote(self.client, label, without))
-        return await self.compare(tree, remote, policy, without=without, sides=sides)
+        remote, local = await both(
+            lambda: self.again(lambda: list_remote(self.client, label, without)),
+            lambda: self.in_thread(scan, tree, without),
+        )
+        return await self._compared(tree, local, remote, policy, sides)
 
     async def compare(
         self, tree: Tree, remote: Remote, policy: Policy, *, without: Collection[str] = (), sides: Side = Side.ALL
     ) -> Plan:
         """Return what it takes to bring a directory and files that are known together."""
         local = await self.in_thread(scan, tree, without)
+        return await self._compared(tree, local, remote, policy, sides)
+
+    async def _compared(self, tree: Tree, local: Listing, remote: Remote, policy: Policy, sides: Side) -> Plan:
         return make_plan(await self.hashed(tree, local, remote), remote, policy, sides)
 
     async def hashed(self, tree: Tree, local: Listing, remote: Remote) -> Listing:
