@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmana
 from pathlib import Path
 from typing import Any, TypeVar
 
-import anyio
 import attrs
 import click
 import platformdirs
 
 from container_executor.cfs import Hashes, Syncer
+from container_executor.cli import interrupt
 from container_executor.cli.connection import connect
 from container_executor.cli.site import with_settings
 from container_executor.client import Client
@@ -45,7 +45,7 @@ def on_site(settings: Settings, work: Callable[[Syncer], Awaitable[T]], *, dev: 
 
         run_async(run)
     else:
-        anyio.run(run)
+        interrupt.run(run)
     return found[0]
 
 

@@ -1,15 +1,12 @@
 """One command's calls to the server: the client that the settings describe, and ids that may be shortened."""
 
-import asyncio
 import re
-import signal
-import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import anyio
 import click
 
+from container_executor.cli import interrupt
 from container_executor.client import Client, Identity, Process, ProcessState
 from container_executor.errors import ContainerExecutorError, SettingsError
 from container_executor.settings import Settings
@@ -36,31 +33,10 @@ def call(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
     """
 
     async def connected() -> T:
-        _end_on_interrupt()
         async with connect(settings) as client:
             return await work(client)
 
-    try:
-        return anyio.run(connected)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
-
-
-def _end_on_interrupt() -> None:
-    """Have Ctrl-C cancel the present task between two steps of the loop; a second one ends the program at once.
-
-    asyncio's own handler (``Runner._on_sigint``) cancels in the middle of a step: a future that is cancelled between a look at it
-    and its result is an error inside of the loop, and in one of some 500 interrupts the program went on.
-    """
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    if task is None or threading.current_thread() is not threading.main_thread():
-        return
-
-    def interrupted() -> None:
-        loop.remove_signal_handler(signal.SIGINT)  # from now on Python's own handler
-        task.cancel()
-
-    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return interrupt.run(connected)
 
 
 def connect(settings: Settings) -> Client:

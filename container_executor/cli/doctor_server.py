@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import anyio
 import attrs
 
+from container_executor.cli import interrupt
 from container_executor.cli.config_problems import name_of
 from container_executor.cli.doctor_keys import executor_key, kept_key
 from container_executor.cli.doctor_report import Finding, Level, fault, ok, warning
@@ -32,7 +32,7 @@ FAR_TIME = timedelta(minutes=15)
 
 def check_server(settings: Settings) -> Iterator[Finding]:
     """Yield what is wrong between us and the server, in the order in which it matters."""
-    yield from anyio.run(_ask, settings)
+    yield from interrupt.run(_ask, settings)
 
 
 async def _ask(settings: Settings) -> list[Finding]:

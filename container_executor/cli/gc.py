@@ -1,8 +1,8 @@
 """The command that removes what former runs left on the engine."""
 
-import anyio
 import click
 
+from container_executor.cli import interrupt
 from container_executor.cli.output import note, write_json, write_table
 from container_executor.cli.site import backend_option, json_option, state_dir_option, with_settings
 from container_executor.execute.engine import Engine
@@ -26,7 +26,7 @@ def gc(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
     daemon does this by itself, and keeps the state directory locked.
     """
     settings.require("backend")
-    found = anyio.run(_collect, settings, dry_run)
+    found = interrupt.run(_collect, settings, dry_run)
     if as_json:
         write_json([_described(job) for job in found])
     elif found:
@@ -34,7 +34,7 @@ def gc(settings: Settings, *, dry_run: bool, as_json: bool) -> None:
     note(f"{len(found)} {'would be ' if dry_run else ''}removed")
 
 
-async def _collect(settings: Settings, dry_run: bool) -> list[Found]:  # noqa: FBT001 - anyio.run passes by position
+async def _collect(settings: Settings, dry_run: bool) -> list[Found]:  # noqa: FBT001 - run passes by position
     with Journal(settings.state_dir) as journal:
         backend = open_backend(settings, owner=settings.executor.owner or ensure_owner(settings.state_dir), dev=False)
         engine = Engine(backend)

@@ -77,7 +77,8 @@ def test_a_job_that_runs_while_the_executors_key_is_changed_is_stopped_and_runs_
 
     ended = colony.wait(process_id)
     assert (ended.state, ended.attempt) == (ProcessState.SUCCESS, 1)
-    assert colony.output(process_id)[-1] == "done"
+    assert colony.output(process_id) == ["done"]
+    assert colony.wait(colony.submit("true")).state is ProcessState.SUCCESS
     assert len(trace.read_text().split()) == 2
 
 

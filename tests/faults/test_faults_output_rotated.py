@@ -1,16 +1,16 @@
 """Output that a node rotates away every few seconds, while its connections break and the daemon is killed."""
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
 
-import attrs
 import pytest
 from anyio.from_thread import BlockingPortal
 from colonies import Colony, DaemonProgram, wait_for
-from faulty import OverHttp, faulty_engine
+from faulty import OverHttp, faulty_engine, with_settings
 from sizes import sizes
 
 from container_executor.client import ProcessState
@@ -25,10 +25,9 @@ def engine(portal: BlockingPortal) -> Iterator[OverHttp]:
     """A cluster whose jobs run on the node that rotates."""
     with faulty_engine("kube", portal) as found:
         assert isinstance(found, OverHttp)
-        node, taint = os.environ["CE_KUBE_ROTATING"], os.environ["CE_KUBE_ROTATING_TAINT"]
-        place = f'backends.kube.node_selector={{"kubernetes.io/hostname": "{node}"}}'
-        options = (*found.site.options, place, f"backends.kube.tolerations={taint}")
-        found.site = attrs.evolve(found.site, options=options)
+        node = json.dumps({"kubernetes.io/hostname": os.environ["CE_KUBE_ROTATING"]})
+        taint = os.environ["CE_KUBE_ROTATING_TAINT"]
+        found.site = with_settings(found.site, node_selector=node, tolerations=taint)
         yield found
 
 

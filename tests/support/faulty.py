@@ -159,7 +159,7 @@ def _docker(site: SiteOfTests, folder: Path, portal: BlockingPortal) -> OverHttp
     wire = Wire(Upstream(_option(site, "host").removeprefix("unix://")), portal, socket)
     wire.start()
     return OverHttp(
-        _with(site, host=f"unix://{socket}"),
+        with_settings(site, host=f"unix://{socket}"),
         wire,
         create=r"^POST .*/containers/create",
         start=r"^POST .*/containers/[^/]+/start",
@@ -177,7 +177,7 @@ def _kube(site: SiteOfTests, folder: Path, portal: BlockingPortal) -> OverHttp:
     place.write_text(json.dumps(known))
     place.chmod(0o600)
     return OverHttp(
-        _with(site, kubeconfig=str(place)),
+        with_settings(site, kubeconfig=str(place)),
         wire,
         create=r"^POST /apis/batch/v1/namespaces/[^/]+/jobs",
         logs=r"^GET /api/v1/namespaces/[^/]+/pods/[^/]+/log",
@@ -192,7 +192,7 @@ def _slurm(site: SiteOfTests, folder: Path) -> OverCommands:
         command = commands / real.name
         command.write_text(f'#!/bin/sh\nreal={real}\n[ -e {fault} ] && . {fault}\nexec "$real" "$@"\n')
         command.chmod(0o755)
-    return OverCommands(_with(site, commands=str(commands), timeout="3s"), folder)
+    return OverCommands(with_settings(site, commands=str(commands), timeout="3s"), folder)
 
 
 def _option(site: SiteOfTests, name: str) -> str:
@@ -202,7 +202,7 @@ def _option(site: SiteOfTests, name: str) -> str:
     return found
 
 
-def _with(site: SiteOfTests, **settings: str) -> SiteOfTests:
+def with_settings(site: SiteOfTests, **settings: str) -> SiteOfTests:
     """Return the site with other settings of its backend."""
     paths = {f"backends.{site.backend}.{name}": value for name, value in settings.items()}
     kept = tuple(option for option in site.options if option.partition("=")[0] not in paths)
