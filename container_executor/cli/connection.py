@@ -43,7 +43,7 @@ def connect(settings: Settings) -> Client:
     """Return a client of the configured server, signed by the configured key."""
     settings.require("server.colony", "server.key")
     server = settings.server
-    return Client(server.url, server.colony, identity(settings, "server.key"), timeout=server.timeout)
+    return Client(server.url, server.colony, identity(settings, "server.key"), timeout=server.timeout).threaded()
 
 
 def identity(settings: Settings, path: str) -> Identity:

@@ -1,9 +1,11 @@
 """The program: its commands, each imported only when it is used, and how every error ends."""
 
+import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -55,7 +57,8 @@ class Program(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"container_executor.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        with _uncollected():
+            module = import_module(f"container_executor.cli.{_MODULES.get(cmd_name, cmd_name)}")
         command = getattr(module, cmd_name)
         return command if isinstance(command, click.Command) else None
 
@@ -91,6 +94,17 @@ def program() -> None:
 
     Settings come from flags, the environment (COLONIES_SERVER_HOST, ...) and a file; `container-executor config` shows them.
     """
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep what the block makes out of all garbage collections, that at the exit too: of a short command they are a fifth."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _end(error: BaseException, session: Session) -> int:

@@ -10,7 +10,6 @@ import click
 from container_executor.cli.output import warn
 from container_executor.cli.program import Session
 from container_executor.errors import SettingsError
-from container_executor.registry import names
 from container_executor.settings import Examined, examine
 
 _OPTIONS = (
@@ -77,6 +76,8 @@ _FLAGS = {
 
 
 def _complete_backend(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    from container_executor.registry import names  # noqa: PLC0415 - it reads what is installed
+
     return [name for name in names() if name.startswith(begun)]
 
 

@@ -1,13 +1,19 @@
 """The server's clock, as its answers tell it, and the times it writes."""
 
+import functools
+import re
 import time
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import attrs
 
 _RESOLUTION = 1.0  # seconds: a Date header has whole seconds, cut off
 _LATEST_YEAR = 9000  # a later one would overflow when it is carried on
+_DATE = re.compile(
+    r"\w{3}, (?P<day>\d\d) (?P<month>\w{3}) (?P<year>\d{4}) (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d) GMT",
+    re.ASCII,
+)
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def boot_time() -> float:
@@ -69,9 +75,15 @@ class ServerClock:
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=boot_time() + (self._low + self._high) / 2)
 
 
+@functools.lru_cache(maxsize=1)
 def _stamp(date: str) -> float | None:
-    try:
-        moment = parsedate_to_datetime(date)
-    except (ValueError, TypeError, OverflowError):
+    """Return what a Date header says, which has one form only (IMF-fixdate: RFC 9110, 5.6.7), in seconds since 1970."""
+    found = _DATE.fullmatch(date)
+    if found is None or found["month"] not in _MONTHS:
         return None
-    return moment.timestamp() if moment.tzinfo and moment.year < _LATEST_YEAR else None
+    day, year, hour, minute, second = (int(found[name]) for name in ("day", "year", "hour", "minute", "second"))
+    try:
+        moment = datetime(year, 1 + _MONTHS.index(found["month"]), day, hour, minute, second, tzinfo=UTC)
+    except ValueError:
+        return None
+    return moment.timestamp() if year < _LATEST_YEAR else None

@@ -11,32 +11,14 @@ import anyio
 import attrs
 from yarl import URL
 
+from container_executor.client import unreached
+from container_executor.client.address import HEADERS
 from container_executor.client.clock import ServerClock, boot_time
 from container_executor.client.envelope import Answer
-from container_executor.client.errors import NoAnswerError, ProtocolError
-from container_executor.errors import SettingsError
+from container_executor.client.errors import ProtocolError
+from container_executor.connections import CONNECT, IDLE
 
-_CONNECT = 10.0  # seconds
-_IDLE = 60.0  # seconds; the Go server closes connections that were idle for 120
 _LARGE = 2**20  # bytes; aiohttp warns of larger bodies that are bytes
-_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "container-executor"}
-
-
-def server_url(text: str) -> URL:
-    """Parse the address of a server: ``http`` or ``https``, a host, perhaps a port and a path before ``/api``.
-
-    Raises:
-        SettingsError: It is no such address; the message says what was expected.
-    """
-    try:
-        url = URL(text)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise SettingsError(f"{text!r} is no address of a Colonies server; write http://host:port or https://host/path")
-    if url.user or url.password or url.query or url.fragment:
-        raise SettingsError(f"the server's address {url.host!r} must have no user, password, query or fragment")
-    return url
 
 
 @attrs.define(eq=False)
@@ -51,11 +33,10 @@ class Transport:
     url: URL
     limit: int
     reply_limit: int
-    clock: ServerClock = attrs.Factory(ServerClock)
+    clock: ServerClock
     _places: anyio.CapacityLimiter = attrs.field(init=False)
     _polls: dict[str, anyio.CapacityLimiter] = attrs.Factory(dict)
     _session: aiohttp.ClientSession | None = None
-    _closed: bool = False
 
     def __attrs_post_init__(self) -> None:
         """Prepare the places."""
@@ -66,6 +47,10 @@ class Transport:
         if not poller:
             return self._places
         return self._polls.setdefault(poller, anyio.CapacityLimiter(1))
+
+    async def pause(self, seconds: float) -> None:
+        """Wait."""
+        await anyio.sleep(seconds)
 
     async def post(self, body: bytes, within: float) -> Answer:
         """Send a call and return its answer, within so many seconds.
@@ -80,7 +65,7 @@ class Transport:
             async with session.post(
                 self.url / "api",
                 data=io.BytesIO(body) if len(body) > _LARGE else body,
-                timeout=aiohttp.ClientTimeout(total=within, sock_connect=min(_CONNECT, within)),
+                timeout=aiohttp.ClientTimeout(total=within, sock_connect=min(CONNECT, within)),
                 allow_redirects=False,
             ) as response:
                 self.clock.saw(response.headers.get("Date", ""), sent, boot_time())
@@ -90,7 +75,7 @@ class Transport:
         """Open a websocket of its own, send *body*, and yield what comes until the server closes it or *lasting* is over."""
         end = time.monotonic() + lasting.total_seconds()
         with _network_errors(self.url):
-            with anyio.fail_after(_CONNECT):
+            with anyio.fail_after(CONNECT):
                 socket = await self._open().ws_connect(self.url / "pubsub", max_msg_size=self.reply_limit)
             async with socket:
                 await socket.send_str(body.decode())
@@ -99,18 +84,15 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections; calls that are still in flight fail."""
-        self._closed = True
         if self._session is not None:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise RuntimeError("the client is closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE),
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=IDLE),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers=_HEADERS,
+                headers=HEADERS,
                 auto_decompress=False,
             )
         return self._session
@@ -120,7 +102,7 @@ class Transport:
         async for chunk in response.content.iter_any():
             body += chunk
             if len(body) > self.reply_limit:
-                raise ProtocolError(f"the server's answer is larger than {self.reply_limit} bytes")
+                raise unreached.too_large(self.reply_limit)
         return bytes(body)
 
 
@@ -142,16 +124,15 @@ async def _event(socket: aiohttp.ClientWebSocketResponse, end: float) -> Answer 
 @contextlib.contextmanager
 def _network_errors(url: URL) -> Iterator[None]:
     """Translate what aiohttp raises."""
-    where = f"the server at {url}"
     try:
         yield
     except aiohttp.ClientConnectorCertificateError as error:
-        raise ProtocolError(f"{where} has a certificate that is not trusted: {error.certificate_error}") from error
+        raise unreached.untrusted(url, error.certificate_error) from error
     except aiohttp.ClientSSLError as error:
-        raise ProtocolError(f"{where} does not speak TLS as expected ({error}); does it want http://?") from error
+        raise unreached.no_tls(url, error) from error
     except TimeoutError as error:
-        raise NoAnswerError(f"{where} did not answer in time") from error
+        raise unreached.late(url) from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-        raise NoAnswerError(f"{where} does not answer: {error or type(error).__name__}") from error
+        raise unreached.silent(url, error) from error
     except aiohttp.ClientError as error:
-        raise ProtocolError(f"{where} does not answer as a Colonies server does: {error}") from error
+        raise unreached.strange(url, error) from error

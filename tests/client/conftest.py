@@ -134,6 +134,7 @@ class Script:
     sockets: list[Any] = attrs.Factory(list)
     _answers: dict[str, list[Any]] = attrs.Factory(dict)
     path: str = ""
+    threaded: bool = False
 
     def answer(self, message: str, *answers: Any) -> None:
         """Set the answers to a message."""
@@ -156,7 +157,8 @@ class Script:
     def client(self, url: str, **options: Any) -> Client:
         """Return a client for the server at *url*."""
         settings = {"timeout": timedelta(seconds=5), **options}
-        return Client(url, "dev", Identity(KEY), **settings)
+        client = Client(url, "dev", Identity(KEY), **settings)
+        return client.threaded() if self.threaded else client
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
@@ -210,6 +212,7 @@ class Script:
         return message
 
 
-@pytest.fixture
-def script() -> Script:
-    return Script()
+@pytest.fixture(params=["loop", "threads"])
+def script(request: pytest.FixtureRequest) -> Script:
+    """A server; its client makes its calls in the event loop, or in threads."""
+    return Script(threaded=request.param == "threads")

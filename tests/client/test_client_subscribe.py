@@ -93,7 +93,7 @@ def test_a_server_that_forgets_to_close_the_connection_is_left(script: Script, m
 
 
 def test_a_server_that_never_opens_the_websocket_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("container_executor.client.transport._CONNECT", 0.3)
+    monkeypatch.setattr("container_executor.client.transport.CONNECT", 0.3)
 
     async def mute(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()

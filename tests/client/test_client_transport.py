@@ -328,6 +328,8 @@ def test_calls_one_after_the_other_share_a_connection(script: Script) -> None:
 
 
 def test_a_call_that_is_given_up_gives_its_place_back(script: Script) -> None:
+    """At once; one that a thread makes, once its time is over."""
+    timeout = timedelta(seconds=0.3 if script.threaded else 5)
     arrived: list[asyncio.Event] = []
 
     async def hang(request: web.Request) -> web.StreamResponse:
@@ -347,7 +349,7 @@ def test_a_call_that_is_given_up_gives_its_place_back(script: Script) -> None:
             await give_up(client)
         return (await get(client)).id
 
-    assert script.run(again_and_again, limit=2) == PROCESS
+    assert script.run(again_and_again, limit=2, timeout=timeout) == PROCESS
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

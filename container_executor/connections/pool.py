@@ -1,0 +1,111 @@
+"""The connections to one server, and who may use which."""
+
+import math
+import socket
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from container_executor.connections.connection import CONNECT, Connection, time_left
+from container_executor.connections.reply import Reply
+from container_executor.connections.request import Request
+from container_executor.connections.way import tls_context
+
+if TYPE_CHECKING:
+    import ssl
+
+_FIRST_ERROR = 400
+
+
+class Connections:
+    """Connections to one server, for any number of threads. Each request has one to itself; opened as needed."""
+
+    def __init__(self, url: str, *, verify: bool = True) -> None:
+        """Take the address, of which scheme, host and port count; nothing is opened yet.
+
+        Args:
+            url: ``http://host:port`` or ``https://host:port``.
+            verify: Whether the server's certificate is checked.
+        """
+        address = urlsplit(url)
+        self._tls = address.scheme == "https"
+        self._name = address.hostname or ""
+        self._port = address.port or (443 if self._tls else 80)
+        self._host = address.netloc.rpartition("@")[2]
+        self._verify = verify
+        self._context: ssl.SSLContext | None = None
+        self._idle = deque[Connection]()
+        self._closed = False
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def asking(self, request: Request, within: float = math.inf) -> Iterator[Reply]:
+        """Send a request and yield the answer, whose body is read in the block.
+
+        Args:
+            request: What is asked.
+            within: Seconds for all of it.
+
+        Raises:
+            TimeoutError: The time is over, or nothing moved for 30 s.
+            ssl.SSLError: The server's TLS is not what it should be.
+            NotHttpError: The answer is not HTTP.
+            OSError: The server cannot be reached, or ended the connection.
+        """
+        end = time.monotonic() + within
+        connection = self._take(end)
+        try:
+            whole = connection.send(request, self._host, end)
+            yield (reply := _answer(connection, end, whole=whole))
+        except BaseException:
+            connection.close()
+            raise
+        if whole and reply.reusable and not self._closed:
+            connection.since = time.monotonic()
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def close(self) -> None:
+        """Close the connections that nobody uses now, and each of the others once it is not used any more."""
+        self._closed = True
+        _close_all(self._idle)
+
+    def _take(self, end: float) -> Connection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if connection.usable():
+                    return connection
+                connection.close()
+        return Connection(self._open(end))
+
+    def _open(self, end: float) -> socket.socket:
+        opened = socket.create_connection((self._name, self._port), timeout=time_left(end, CONNECT))
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self._tls:
+                return opened
+            self._context = self._context or tls_context(verify=self._verify)
+            return self._context.wrap_socket(opened, server_hostname=self._name)
+        except BaseException:
+            opened.close()
+            raise
+
+
+def _answer(connection: Connection, end: float, *, whole: bool) -> Reply:
+    """Return the answer; only a refusal is one to a request of which the server did not have the *whole*."""
+    reply = Reply(connection, end)
+    if not whole and reply.status < _FIRST_ERROR:
+        raise ConnectionError("it ended the connection before it had everything")
+    return reply
+
+
+def _close_all(idle: deque[Connection]) -> None:
+    with suppress(IndexError):
+        while True:
+            idle.pop().close()
