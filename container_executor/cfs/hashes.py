@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from container_executor.cfs.errors import ChangingError
@@ -20,7 +20,9 @@ SETTLED = 2.0
 KEPT = 90
 """Days that the checksum of a file is kept after it was last asked for."""
 PIECE = 2**20
+_TOGETHER = 400  # files that one question is about; SQLite takes 999 variables at least (sqlite.org/limits.html)
 
+_Row = tuple[int, int, int, int, int]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS hashes (
     device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, checksum TEXT NOT NULL, day INTEGER NOT NULL,
@@ -38,30 +40,33 @@ class Hashes:
     def __init__(self, path: Path | None) -> None:
         """Open, or make, the cache in the file *path*; None keeps it in memory."""
         self._lock = threading.Lock()
-        self._fresh: dict[tuple[int, int], tuple[Stamp, str]] = {}
+        self._fresh: dict[_Row, str] = {}
         self._day = int(time.time() / 86_400)
         self._database = _open(path, self._day)
 
     def get(self, stamp: Stamp) -> str:
         """Return the checksum of the file that had this stamp when it was hashed, or ""."""
-        with self._lock:
-            known = self._fresh.get((stamp.device, stamp.inode))
-            if known is not None:
-                return known[1] if known[0] == stamp else ""
-            row = self._ask(stamp) if self._database is not None else None
-        return row[3] if row and row[:3] == (stamp.size, stamp.mtime_ns, stamp.ctime_ns) else ""
+        return self.get_all([stamp])[0]
 
-    def _ask(self, stamp: Stamp) -> tuple[int, int, int, str] | None:
-        query = "SELECT size, mtime, ctime, checksum FROM hashes WHERE device = ? AND inode = ?"
+    def get_all(self, stamps: Sequence[Stamp]) -> list[str]:
+        """Return the checksums of several files, in their order, as :meth:`get` does."""
+        rows = [_row(stamp) for stamp in stamps]
+        known: dict[_Row, str] = {}
+        with self._lock:
+            for start in range(0, len(rows), _TOGETHER):
+                known |= self._kept(rows[start : start + _TOGETHER])
+            return [self._fresh.get(row) or known.get(row, "") for row in rows]
+
+    def _kept(self, rows: Sequence[_Row]) -> dict[_Row, str]:
+        """Return what the cache has of the files that one question can be about."""
+        if self._database is None:
+            return {}
+        query = f"SELECT * FROM hashes WHERE (device, inode) IN (VALUES {', '.join(['(?, ?)'] * len(rows))})"  # noqa: S608
         try:
-            found: tuple[int, int, int, str] | None = (
-                self._database.execute(query, (_signed(stamp.device), _signed(stamp.inode))).fetchone()
-                if self._database is not None
-                else None
-            )
+            found = self._database.execute(query, [number for row in rows for number in row[:2]]).fetchall()
         except sqlite3.Error:
-            return None
-        return found
+            return {}
+        return {row[:5]: row[5] for row in found}
 
     def put(self, stamp: Stamp, checksum: str, *, looked: float) -> None:
         """Remember a checksum.
@@ -77,15 +82,12 @@ class Hashes:
     def learn(self, stamp: Stamp, checksum: str) -> None:
         """Remember the checksum of a file that we wrote ourselves."""
         with self._lock:
-            self._fresh[stamp.device, stamp.inode] = (stamp, checksum)
+            self._fresh[_row(stamp)] = checksum
 
     def save(self) -> None:
         """Write what was learnt to the disk."""
         with self._lock:
-            rows = [
-                (*map(_signed, key), stamp.size, stamp.mtime_ns, stamp.ctime_ns, checksum, self._day)
-                for key, (stamp, checksum) in self._fresh.items()
-            ]
+            rows = [(*row, checksum, self._day) for row, checksum in self._fresh.items()]
             if self._database is None or not rows:
                 return
             try:
@@ -103,6 +105,11 @@ class Hashes:
             self._database = None
 
 
+def _row(stamp: Stamp) -> _Row:
+    """Return a stamp as the cache has it."""
+    return _signed(stamp.device), _signed(stamp.inode), stamp.size, stamp.mtime_ns, stamp.ctime_ns
+
+
 def _signed(number: int) -> int:
     """Return *number* as SQLite keeps integers: inodes may use all 64 bits."""
     return number - 2**64 if number >= 2**63 else number
@@ -113,7 +120,8 @@ def _open(path: Path | None, day: int) -> sqlite3.Connection | None:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         database = sqlite3.connect(path or ":memory:", check_same_thread=False, timeout=5)
-        database.execute("PRAGMA journal_mode=WAL")
+        # With a log of its own (WAL) each run would make and remove two files, whether it learns anything or not.
+        database.execute("PRAGMA journal_mode=DELETE")
         database.execute("PRAGMA synchronous=OFF")  # a lost cache is made again
         with database:
             database.execute(_SCHEMA)

@@ -1,9 +1,6 @@
-"""Adds the record of a file whose content has been stored, and makes sure that the server has exactly that."""
+"""Adds the record of a file whose content has been stored, and makes sure that the server has exactly that. Blocking; threads call it."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
-import anyio
+import time
 
 from container_executor.cfs.errors import UnrecordedError
 from container_executor.client import (
@@ -17,14 +14,12 @@ from container_executor.client import (
     UnsendableError,
 )
 
-Again = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
-"""Makes a call, again and again for a while where nobody answers."""
-
 _LOOK = 30.0
-"""Seconds for which we look whether a record arrived, even if we are cancelled: otherwise nobody would know."""
+"""Seconds for which we look whether a record arrived: otherwise nobody would know."""
+_PAUSE = 0.5
 
 
-async def add_record(client: Client, record: FileRecord, again: Again) -> None:
+def add_record(client: Client, record: FileRecord) -> None:
     """Add a record, once, whichever answers are lost.
 
     Raises:
@@ -34,7 +29,7 @@ async def add_record(client: Client, record: FileRecord, again: Again) -> None:
     """
     where = f"{record.label}/{record.name}"
     try:
-        kept: FileRecord = await again(lambda: _add(client, record, again))
+        kept = _add(client, record)
     except (BadCallError, ServerFaultError, ProtocolError, UnsendableError) as error:
         raise UnrecordedError(f"{where}: the server took no record of it: {error}") from error
     if _facts(kept) != _facts(record):
@@ -45,20 +40,26 @@ def _facts(record: FileRecord) -> tuple[object, ...]:
     return record.label, record.name, record.size, record.checksum, record.object
 
 
-async def _add(client: Client, record: FileRecord, again: Again) -> FileRecord:
+def _add(client: Client, record: FileRecord) -> FileRecord:
     """Add a record; where the answer was lost, look whether it arrived."""
     try:
-        return await client.add_file(record)
+        return client.from_thread(Client.add_file, record)
     except NoAnswerError:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_LOOK):
-            if (found := await _recorded(client, record, again)) is not None:
-                return found
+        if (found := _recorded(client, record)) is not None:
+            return found
         raise
 
 
-async def _recorded(client: Client, record: FileRecord, again: Again) -> FileRecord | None:
-    try:
-        revisions = await again(lambda: client.revisions(record.label, record.name))
-    except NotFoundError:
-        return None
-    return next((found for found in revisions if found.object == record.object), None)
+def _recorded(client: Client, record: FileRecord) -> FileRecord | None:
+    """Return the record as the server has it; None where it has none, or does not answer for long."""
+    end = time.monotonic() + _LOOK
+    while time.monotonic() < end:
+        try:
+            revisions = client.from_thread(Client.revisions, record.label, record.name)
+        except NotFoundError:
+            return None
+        except NoAnswerError:
+            time.sleep(_PAUSE)
+        else:
+            return next((found for found in revisions if found.object == record.object), None)
+    return None

@@ -89,14 +89,15 @@ def _left_out(parts: Sequence[str], without: Collection[str]) -> bool:
 async def _list(
     client: Client, label: str, parts: tuple[str, ...], files: dict[str, RemoteFile], refused: list[Refused]
 ) -> None:
+    bad_label = next(filter(None, map(why_refused, parts)), "")
+    above = "".join(f"{part}/" for part in parts)
     for entry in await client.files(label):
         if entry.name == MARKER:
             continue
-        reasons = [reason for part in (*parts, entry.name) if (reason := why_refused(part))]
-        if reasons:
-            refused.append(Refused(label, entry.name, reasons[0]))
+        if reason := bad_label or why_refused(entry.name):
+            refused.append(Refused(label, entry.name, reason))
         else:
-            path = "/".join((*parts, entry.name))
+            path = above + entry.name
             files[path] = RemoteFile(path, entry.size, entry.checksum, entry.object)
 
 

@@ -7,23 +7,19 @@ callbacks. Memory is bounded by the caller, who never has more than :data:`~cont
 import http
 import secrets
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from container_executor.cfs import streamed
-from container_executor.cfs.errors import (
-    StoreDeniedError,
-    StoreUnavailableError,
-)
-from container_executor.cfs.store_errors import refusal, translated
+from container_executor.cfs.direct import NO_BUCKET, Direct
+from container_executor.cfs.errors import ObjectMissingError, StoreDeniedError, StoreUnavailableError
+from container_executor.cfs.store_errors import translated
+from container_executor.connections import SILENCE, Connections, Pieces, is_direct, tls_context
 from container_executor.errors import SettingsError
 from container_executor.settings import Settings, StoreKind
 
@@ -33,10 +29,8 @@ if TYPE_CHECKING:  # stubs: they are not there at run time
 
 CHUNK = 2**18
 _KEY = 64
-_SILENCE = timedelta(seconds=30)
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-_NO_BUCKET = "NoSuchBucket"
 _SIGNED = timedelta(hours=1)
 """A signature is looked at when the request begins, so it need not last as long as the transfer."""
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
@@ -67,14 +61,14 @@ class Store:
         name: What messages call it.
         place: What file records say of it.
         verify: Whether certificates are checked.
-        streams: It takes an object piece by piece, by :meth:`put_streamed`.
+        connections: Lead to it; None where all goes through obstore, as it does in a folder and through a proxy.
     """
 
     name: str
     place: Place
     _open: Callable[[], Any]
     verify: bool = True
-    streams: bool = False
+    connections: Connections | None = None
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
@@ -86,24 +80,36 @@ class Store:
     def _opened(self) -> Any:
         return self._open()
 
+    @cached_property
+    def _direct(self) -> Direct | None:
+        return Direct(self.name, self.connections, self._sign) if self.connections is not None else None
+
+    @property
+    def streams(self) -> bool:
+        """It takes an object piece by piece."""
+        return self._direct is not None
+
     def new_key(self, prefix: str = "") -> str:
         """Return a key that no object has: 64 hex digits, as the official client makes them, of which *prefix* is the first."""
         return prefix + secrets.token_hex(_KEY // 2)[len(prefix) :]
 
     def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store an object in one piece."""
-        self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
+        if self._direct is not None:
+            self._making_bucket(partial(self._direct.put, key, data))
+        else:
+            self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
 
     def put_streamed(self, key: str, size: int, pieces: Iterable[memoryview]) -> None:
-        """Store an object of *size* bytes while it is being read; none of it but a piece is in memory."""
-        url = _obstore().sign(self._inner, "PUT", key, _SIGNED)
-        with self._told():
-            answer = streamed.put(url, size, pieces, verify=self.verify)
-        if answer.code == _NO_BUCKET:
+        """Store an object of *size* bytes while it is being read; none of it but a piece is in memory. See :attr:`streams`."""
+        if self._direct is None:
+            raise ValueError(f"{self.name} takes no object piece by piece")
+        try:
+            with self._told():
+                self._direct.put(key, Pieces(size, pieces))
+        except ObjectMissingError:
             self._make_bucket()
-            raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made")
-        if not answer.good:
-            raise refusal(self.name, answer.status, answer.code)
+            raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made") from None
 
     @contextmanager
     def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
@@ -127,8 +133,12 @@ class Store:
         with self._told():
             return int(_obstore().head(self._inner, key)["size"])
 
-    def read(self, key: str, start: int = 0) -> Iterator[memoryview]:
+    def read(self, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
         """Yield the content of an object piece by piece, from the byte *start*."""
+        if self._direct is not None:
+            with self._told(), self._direct.getting(key, start) as pieces:
+                yield from pieces
+            return
         options: GetOptions = {"range": {"offset": start}} if start else {}
         with self._told():
             for piece in _obstore().get(self._inner, key, options=options).stream(min_chunk_size=CHUNK):
@@ -163,15 +173,18 @@ class Store:
             try:
                 return call()
             except FileNotFoundError as error:
-                if _NO_BUCKET not in str(error):
+                if NO_BUCKET not in str(error):
                     raise
             self._make_bucket()
             return call()
 
     def _make_bucket(self) -> None:
         """Make the bucket: obstore has no call for it, but signs one."""
-        url = _obstore().sign(self._inner, "PUT", "", timedelta(minutes=1))
-        context = streamed.tls_context(verify=self.verify)
+        import urllib.error  # noqa: PLC0415 - once in the life of a bucket
+        import urllib.request  # noqa: PLC0415
+
+        url = self._sign("PUT", "")
+        context = tls_context(verify=self.verify)
         request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
         try:
             with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310
@@ -184,6 +197,10 @@ class Store:
             ) from None
         except OSError as error:
             raise StoreUnavailableError(f"{self.name} does not answer: {error}") from None
+
+    def _sign(self, method: str, key: str) -> str:
+        url: str = _obstore().sign(self._inner, method, key, _SIGNED)
+        return url
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -238,12 +255,13 @@ def _s3(settings: Settings) -> Store:
                 "allow_http": not tls,
                 "allow_invalid_certificates": not verify,
                 "timeout": _TOTAL,
-                "read_timeout": _SILENCE,
+                "read_timeout": timedelta(seconds=SILENCE),
                 "connect_timeout": _CONNECT,
             },
             retry_config=_RETRY,
         )
 
     place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
-    direct = streamed.is_direct("https" if tls else "http", host)
-    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify, streams=direct)
+    scheme = "https" if tls else "http"
+    connections = Connections(f"{scheme}://{host}", verify=verify) if is_direct(scheme, host) else None
+    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify, connections)

@@ -20,6 +20,7 @@ import attrs
 
 from container_executor.cfs.batch import Batch, Progress, Tally, batches, raising
 from container_executor.cfs.budget import Budget
+from container_executor.cfs.download import fetch, reached, unfinished_path
 from container_executor.cfs.each import AT_ONCE, both, each
 from container_executor.cfs.errors import (
     ChangingError,
@@ -28,12 +29,13 @@ from container_executor.cfs.errors import (
     SyncError,
 )
 from container_executor.cfs.hashes import Hashes, checksum_of
+from container_executor.cfs.mover import Counter, Mover
 from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
-from container_executor.cfs.transfer import Counter, Mover, Sent, unfinished_path
 from container_executor.cfs.tree import Tree
+from container_executor.cfs.upload import Sent, send
 from container_executor.client import Client, FileRecord, NoAnswerError, NotFoundError
 from container_executor.logs import Logger
 
@@ -126,7 +128,9 @@ class Syncer:
         return attrs.evolve(local, files=files)
 
     def _from_cache(self, local: Listing, remote: Remote) -> list[LocalFile]:
-        return [attrs.evolve(file, checksum=self.hashes.get(file.stamp)) for file in to_hash(local, remote)]
+        files = list(to_hash(local, remote))
+        checksums = self.hashes.get_all([file.stamp for file in files])
+        return [LocalFile(file.path, file.stamp, checksum) for file, checksum in zip(files, checksums, strict=True)]
 
     async def checksum(self, tree: Tree, file: LocalFile) -> str:
         """Return the checksum of a file.
@@ -191,27 +195,32 @@ class Syncer:
         return True
 
     async def _down(self, mover: Mover, files: Sequence[RemoteFile], tally: Tally) -> None:
-        batch = Batch(files, mover.reached)
+        batch = Batch(files, partial(reached, mover))
 
-        def fetch(file: RemoteFile) -> None:
+        def down(file: RemoteFile) -> None:
             with tally.one():
-                mover.fetch(file)
+                fetch(mover, file)
                 tally.progress.done()
 
-        await self.again(lambda: self.in_thread(batch.run, fetch), batch.reached)
+        await self.again(lambda: self.in_thread(batch.run, down), batch.reached)
 
     async def _up(self, mover: Mover, files: Sequence[LocalFile], root: str, tally: Tally) -> None:
-        batch, stored = Batch(files), list[tuple[LocalFile, Sent]]()
+        batch, stored = Batch(files), list[FileRecord]()
 
-        def send(file: LocalFile) -> None:
+        def up(file: LocalFile) -> None:
             with tally.one():
-                stored.append((file, mover.send(file)))
+                stored.append(self._describe(*label_of(root, file.path), send(mover, file)))
 
-        await self.again(lambda: self.in_thread(batch.run, send), batch.reached)
-        for file, sent in stored:
+        await self.again(lambda: self.in_thread(batch.run, up), batch.reached)
+        records = Batch(stored)
+
+        def record(one: FileRecord) -> None:
             with tally.one():
-                await add_record(self.client, self._describe(*label_of(root, file.path), sent), self.again)
+                mover.check()
+                add_record(self.client, one)
                 tally.progress.done()
+
+        await self.again(lambda: self.in_thread(records.run, record), records.reached)
 
     def _describe(self, label: str, name: str, sent: Sent) -> FileRecord:
         place = self.store.place

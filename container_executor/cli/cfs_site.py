@@ -74,7 +74,7 @@ async def _development(settings: Settings) -> AsyncIterator[Syncer]:
         else:
             served, user = await stack.enter_async_context(serve(here, port=0))
             url = served.server.url
-        client = await stack.enter_async_context(Client(url, COLONY, user))
+        client = await stack.enter_async_context(Client(url, COLONY, user).threaded())
         address = attrs.evolve(here.server, colony=COLONY)
         here = attrs.evolve(here, cfs=dev_store(here), server=address)
         yield _syncer(here, client, stack.enter_context(_hashing(folder)))

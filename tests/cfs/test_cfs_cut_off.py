@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from files import Rig, names
 
+from container_executor.cfs.download import WHOLE
 from container_executor.cfs.errors import StoreUnavailableError
 from container_executor.cfs.names import PARTIAL
 from container_executor.cfs.store import Store
-from container_executor.cfs.transfer import WHOLE
 
 CONTENT = random.Random(7).randbytes(2 * WHOLE)
 Starts = list[int]
@@ -23,7 +23,7 @@ def cut_off(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Starts]:
     rig.sync(rig.place("first", {"big": CONTENT}))
     place, starts, read = rig.place("here"), Starts(), type(rig.store).read
 
-    def half(store: Store, key: str, start: int = 0) -> Iterator[memoryview]:
+    def half(store: Store, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
         starts.append(start)
         count = 0
         for piece in read(store, key, start):
@@ -115,7 +115,7 @@ def test_a_download_that_keeps_coming_is_not_given_up(
     rig.sync(rig.place("first", {"big": CONTENT}))
     place, starts, read = rig.place("here"), Starts(), type(rig.store).read
 
-    def breaking(store: Store, key: str, start: int = 0) -> Iterator[memoryview]:
+    def breaking(store: Store, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
         starts.append(start)
         count = 0
         for piece in read(store, key, start):

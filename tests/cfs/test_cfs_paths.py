@@ -132,7 +132,7 @@ def test_a_partly_written_file_never_has_its_final_name(rig: Rig, monkeypatch: p
     place, seen = rig.place("here"), list[list[str]]()
     read = type(rig.store).read
 
-    def watching(store: Store, key: str, start: int = 0) -> Iterator[memoryview]:
+    def watching(store: Store, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
         for piece in read(store, key, start):
             seen.append(names(place))
             yield piece

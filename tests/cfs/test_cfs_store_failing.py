@@ -19,8 +19,8 @@ from files import Rig, names
 
 from container_executor.cfs import CfsError, DiskError
 from container_executor.cfs.errors import StoreDeniedError, StoreUnavailableError
+from container_executor.cfs.mover import SMALL
 from container_executor.cfs.store import Store, folder_store, open_store
-from container_executor.cfs.transfer import STREAMED
 from container_executor.cli.program import program
 from container_executor.client import ProcessState
 from container_executor.settings import load
@@ -82,7 +82,7 @@ def store_at(port: int) -> Store:
 
 MakeRig = Callable[..., Rig]
 
-sized = pytest.mark.parametrize("size", [1, STREAMED[0] + 1], ids=["small", "streamed"])
+sized = pytest.mark.parametrize("size", [1, SMALL + 1], ids=["small", "streamed"])
 """Runs a test with a file that is stored in one piece, and with one that is streamed."""
 
 
@@ -148,7 +148,7 @@ def test_a_store_that_wants_no_more_of_a_file_has_said_why(make_rig: MakeRig) ->
         answerer.start()
 
         with pytest.raises(StoreDeniedError, match="403"):
-            rig.sync(rig.place("here", {"f": b"f" * (STREAMED[0] + 1)}))
+            rig.sync(rig.place("here", {"f": b"f" * (SMALL + 1)}))
         answerer.join()
 
 

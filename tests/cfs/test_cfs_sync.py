@@ -4,13 +4,16 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from files import Rig, s3_settings
 
-from container_executor.cfs import Policy, Side, SyncError
+from container_executor.cfs import Policy, Side, SyncError, Tree
+from container_executor.cfs.download import WHOLE
+from container_executor.cfs.mover import SMALL
 from container_executor.cfs.store import Store, open_store
-from container_executor.cfs.transfer import PART, STREAMED, WHOLE
+from container_executor.cfs.upload import PART
 from container_executor.client import Client, FileRecord
 
 
@@ -89,7 +92,7 @@ def test_nothing_is_deleted_on_either_side(rig: Rig) -> None:
 
 def test_files_of_every_size_are_stored_and_come_back_whole(rig: Rig) -> None:
     content = random.Random(1).randbytes(37 * 2**20 + 3)
-    sizes = (len(content), PART + 1, PART, WHOLE + 1, WHOLE, STREAMED[0] + 1, STREAMED[0])
+    sizes = (len(content), PART + 1, PART, WHOLE + 1, WHOLE, SMALL + 1, SMALL)
     files = {f"of {size}": content[:size] for size in sizes}
     rig.sync(rig.place("first", files))
     second = rig.place("second")
@@ -143,32 +146,71 @@ def test_what_others_may_be_using_is_left_and_named(rig: Rig) -> None:
     assert read(second) == {"f": b"mine", "g": b"g", "own": b"own"}
 
 
+@pytest.mark.parametrize("size", [100, SMALL + 1], ids=["small", "large"])
 def test_a_file_that_grows_while_it_is_read_is_refused_and_the_others_are_stored(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    first = rig.place("first", {"growing": "x" * 100, "still": "s"})
-    put = type(rig.store).put
+    first = rig.place("first", {"growing": "x" * size, "still": "s"})
 
-    def growing(store: Store, key: str, data: bytes) -> None:
-        if len(data) >= 100:
-            with (first / "growing").open("a") as file:
-                file.write("more")
-        put(store, key, data)
+    def growing(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(descriptor: int, *arguments: Any) -> Any:
+            result = plain(descriptor, *arguments)
+            if os.path.sameopenfile(descriptor, watched.fileno()):
+                with (first / "growing").open("a") as file:
+                    file.write("more")
+            return result
 
-    monkeypatch.setattr(type(rig.store), "put", growing)
+        return reading
 
-    with pytest.raises(SyncError, match="growing: is being written to"):
-        rig.sync(first)
+    with (first / "growing").open() as watched, monkeypatch.context() as patched:
+        patched.setattr(os, "read", growing(os.read))
+        patched.setattr(os, "readv", growing(os.readv))
+        with pytest.raises(SyncError, match=r"growing: (is being written to|changed its size)"):
+            rig.sync(first)
 
     assert rig.content("/data", "still") == b"s"
     assert [file.path for file in rig.plan(first).uploads] == ["growing"]
+
+
+@pytest.mark.parametrize("size", [50, SMALL + 1], ids=["small", "not small any more"])
+def test_a_file_that_changed_since_the_directory_was_looked_at_is_stored_as_it_is(rig: Rig, size: int) -> None:
+    first = rig.place("first", {"log": "x" * 100})
+    plan = rig.plan(first)
+    (first / "log").write_bytes(b"y" * size)
+
+    rig.colony.portal.call(rig.syncer.apply, plan, Tree(first), "/data")
+
+    assert rig.content("/data", "log") == b"y" * size
+
+
+def test_a_small_file_that_is_written_to_after_it_was_read_is_stored_as_it_was_and_differs_then(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = rig.place("first", {"growing": "x" * 100})
+    put = type(rig.store).put
+
+    def growing(store: Store, key: str, data: bytes) -> None:
+        with (first / "growing").open("a") as file:
+            file.write("more")
+        put(store, key, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(rig.store), "put", growing)
+        rig.sync(first)
+    assert rig.content("/data", "growing") == b"x" * 100
+
+    rig.sync(first)
+
+    assert rig.content("/data", "growing") == b"x" * 100 + b"more"
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         pytest.param(
-            lambda file: os.truncate(file, file.stat().st_size - 9), "changed its size while it was read", id="shrinks"
+            lambda file: os.truncate(file, file.stat().st_size - 9),
+            "growing: changed its size while it was read",
+            id="shrinks",
         ),
         pytest.param(
             lambda file: os.truncate(file, file.stat().st_size + 9), "growing: is being written to", id="grows"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 
@@ -33,7 +34,8 @@ def locked_store(key: str) -> Iterator[LockedStore]:
 
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            allowed = f"Credential={key}/" in self.headers.get("Authorization", "")
+            # The key is in a header, or in a signed address (Amazon S3 API reference, "Authenticating Requests").
+            allowed = f"Credential={key}/" in self.headers.get("Authorization", "") + unquote(self.path)
             body = b"" if allowed else DENIED
             self.send_response(200 if allowed else 403)
             self.send_header("Content-Length", str(len(body)))

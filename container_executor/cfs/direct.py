@@ -1,0 +1,82 @@
+"""Objects of an S3 store, by plain requests to addresses that obstore has signed, over connections that are kept.
+
+A small object takes half of the processor time of obstore's own calls (docs/decisions/small-requests-are-our-own.md), and a larger
+one is stored while it is being read: obstore takes it in one piece, all of it in memory, or in the parts of a multipart upload.
+"""
+
+import http
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import attrs
+
+from container_executor.cfs.errors import StoreUnavailableError
+from container_executor.cfs.store_errors import refusal
+from container_executor.connections import Connections, Pieces, Reply, Request
+
+NO_BUCKET = "NoSuchBucket"
+_CODE = re.compile(rb"<Code>(\w+)</Code>")
+_ANSWER = 2**16  # bytes; an error of S3 is some hundred
+
+
+@attrs.frozen(eq=False)
+class Direct:
+    """The objects of one bucket. Every call blocks.
+
+    Attributes:
+        name: What messages call the store.
+        connections: Lead to it.
+        sign: Returns the address of an object, by method and key, with the signature that allows one request.
+    """
+
+    name: str
+    connections: Connections
+    sign: Callable[[str, str], str]
+
+    def put(self, key: str, body: memoryview | bytes | bytearray | Pieces) -> None:
+        """Store an object. An error among the pieces of a body leaves none.
+
+        Raises:
+            FileNotFoundError: There is no bucket.
+            StoreError: The store refused, or failed.
+            OSError: It does not answer, or ended the connection too early.
+        """
+        with self._asking("PUT", key, body=body) as reply:
+            reply.read(_ANSWER)
+
+    @contextmanager
+    def getting(self, key: str, start: int = 0) -> Iterator[Iterator[bytes | memoryview]]:
+        """Yield the pieces of an object, from the byte *start*.
+
+        Raises:
+            StoreError: The store refused, failed, or does not have it.
+            OSError: It does not answer, or ended the connection too early.
+        """
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        with self._asking("GET", key, headers=headers) as reply:
+            if start and reply.status != http.HTTPStatus.PARTIAL_CONTENT:
+                raise StoreUnavailableError(f"{self.name} sent all of an object of which a part was asked for")
+            yield reply.pieces()
+
+    @contextmanager
+    def _asking(
+        self,
+        method: str,
+        key: str,
+        headers: dict[str, str] | None = None,
+        body: memoryview | bytes | bytearray | Pieces = b"",
+    ) -> Iterator[Reply]:
+        url = self.sign(method, key)
+        target = url[url.index("/", len("https://")) :]
+        with self.connections.asking(Request(method, target, headers or {}, body)) as reply:
+            if reply.status // 100 != 2:
+                self._refused(reply)
+            yield reply
+
+    def _refused(self, reply: Reply) -> None:
+        found = _CODE.search(reply.read(_ANSWER) or b"")
+        code = found[1].decode() if found else ""
+        if code == NO_BUCKET:
+            raise FileNotFoundError(NO_BUCKET)
+        raise refusal(self.name, reply.status, code)

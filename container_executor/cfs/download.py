@@ -1,0 +1,116 @@
+"""Puts the content of one file into a directory. Blocking; threads call it.
+
+It is written under another name, and takes its own only once its size and checksum are those of the record: a file is there whole
+or not at all. A large one that was cut off stays under that other name, and the next run goes on with it.
+"""
+
+import hashlib
+
+from container_executor.cfs.errors import ContentError, ObjectMissingError
+from container_executor.cfs.hashes import PIECE
+from container_executor.cfs.mover import SMALL, Mover
+from container_executor.cfs.names import PARTIAL
+from container_executor.cfs.remote import RemoteFile
+from container_executor.cfs.scan import Stamp
+from container_executor.cfs.tree import Partial
+
+WHOLE = 12 * 2**20
+"""A file of at most so many bytes begins anew if it was cut off on its way."""
+COMING = 3 * 2**20
+"""Bytes of a download that are in memory, as measured where obstore brings it; fewer otherwise."""
+_DIGITS = 16
+
+
+def fetch(mover: Mover, file: RemoteFile) -> None:
+    """Put the content of a file into the directory, whole, or not at all.
+
+    Raises:
+        ContentError: What the store has is not what the record says, in any of several tries.
+        CfsError: It could not be fetched or written.
+    """
+    way = _fetch_small if file.size <= SMALL else _fetch_large
+    try:
+        mover.tried(lambda: way(mover, file), file.path, ContentError)
+    except ObjectMissingError as error:
+        raise ContentError(f"{file.path}: the content is not in the store: {error}; put the file again") from error
+
+
+def reached(mover: Mover, file: RemoteFile) -> int:
+    """Return how many bytes of a file have come that the next try goes on with."""
+    return mover.tree.size(path) if (path := unfinished_path(file)) else 0
+
+
+def unfinished_path(file: RemoteFile) -> str:
+    """Return where a file lies as long as it is not there whole, "" where it is so small that it begins anew."""
+    if file.size <= WHOLE:
+        return ""
+    above, slash, name = file.path.rpartition("/")
+    return f"{above}{slash}{PARTIAL}{hashlib.sha256(f'{name}/{file.checksum}'.encode()).hexdigest()[:_DIGITS]}"
+
+
+def _fetch_small(mover: Mover, file: RemoteFile) -> None:
+    with mover.budget.taking(file.size), mover.counting() as moved:
+        content = _content(mover, file)
+        checksum = hashlib.sha256(content).hexdigest()
+        _compare(file, len(content), checksum)
+        mover.check()
+        with mover.turn, mover.tree.partial(file.path) as partial:
+            partial.write(content)
+            stamp = Stamp.of(partial.finish())
+        moved(len(content))
+    mover.hashes.learn(stamp, checksum)
+
+
+def _content(mover: Mover, file: RemoteFile) -> bytes:
+    """Return what the store has of a small file, no more than a piece beyond its size."""
+    content = bytearray()
+    # An empty file is not asked for: the official client stores no object for it.
+    for piece in mover.store.read(file.object) if file.size else ():
+        content += piece
+        if len(content) > file.size:
+            break
+    return bytes(content)
+
+
+def _fetch_large(mover: Mover, file: RemoteFile) -> None:
+    unfinished = unfinished_path(file).rpartition("/")[2]
+    taking = mover.budget.taking(min(file.size, COMING))
+    with taking, mover.tree.partial(file.path, unfinished) as partial, mover.counting() as moved:
+        digest, size = _go_on(mover, partial, file)
+        moved(size)
+        for piece in mover.store.read(file.object, size) if size < file.size else ():
+            mover.check()
+            size += len(piece)
+            digest.update(piece)
+            if size > file.size:
+                break
+            partial.write(piece)
+            moved(len(piece))
+        try:
+            _compare(file, size, digest.hexdigest())
+        except ContentError:
+            partial.clear()
+            raise
+        mover.check()
+        stamp = Stamp.of(partial.finish())
+    mover.hashes.learn(stamp, digest.hexdigest())
+
+
+def _compare(file: RemoteFile, size: int, checksum: str) -> None:
+    if (size, checksum) != (file.size, file.checksum.lower()):
+        raise ContentError(
+            f"{file.path}: what the store has ({size} bytes, SHA-256 {checksum[:12]}...) is not what the record says "
+            f"({file.size} bytes, {file.checksum[:12]}...); put the file again"
+        )
+
+
+def _go_on(mover: Mover, partial: Partial, file: RemoteFile) -> tuple["hashlib._Hash", int]:
+    """Return the checksum and the size of what an earlier run has left, which is the beginning of the file or nothing."""
+    digest, size = hashlib.sha256(), 0
+    if partial.size() > file.size:
+        partial.clear()
+    for piece in partial.pieces(PIECE) if partial.size() else ():
+        mover.check()
+        size += len(piece)
+        digest.update(piece)
+    return digest, size
