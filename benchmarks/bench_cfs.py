@@ -30,6 +30,7 @@ from typing import Any
 
 import attrs
 import obstore
+from compiled import compile_all
 from obstore.store import S3Store
 
 from container_executor.client import Identity
@@ -266,6 +267,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a tenth of each data set")
     given = parser.parse_args()
+    compile_all()
     for name in given.sets.split(","):
         for row in rows(name, measure(name, given.rounds, small=given.small)):
             print(f"| {row['name']} | {row['value']} {row['unit']} | {row['target']} |", flush=True)

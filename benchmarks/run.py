@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from compiled import compile_all
+
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 PARTS = {
     "daemon": "The daemon, with programs on this host",
@@ -92,6 +94,7 @@ def written() -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
+    compile_all()
     names = [name for name in sys.argv[1:] or PARTS if can_run(name)]
     found, sections = dict[str, list[Row]](), dict(written())
     for name in names:

@@ -199,7 +199,7 @@ def test_a_setting_that_makes_no_sense_is_refused(make_backend: MakeBackend, set
 # --- networks ---------------------------------------------------------------------------------------------------------
 
 MEET = """
-if [ $RANK = 0 ]; then echo hello > /tmp/said; nc -l -p $MASTER_PORT < /tmp/said
+if [ $RANK = 0 ]; then nc -l -p $MASTER_PORT -e echo hello
 else until nc $MASTER_ADDR $MASTER_PORT < /dev/null; do sleep 0.2; done; fi
 ls /sys/class/net | grep -v '^lo$' | wc -l; nc -w 2 $(ip route | awk '/default/ {print $3}') 1 2>&1 | grep -c refused || true
 """

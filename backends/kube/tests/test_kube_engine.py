@@ -115,7 +115,8 @@ def test_a_failure_on_the_second_node_is_named_and_the_first_can_be_ended(make_b
 def test_ranks_on_two_nodes_meet_without_a_name_server(make_bench: MakeBench) -> None:
     bench = make_bench()
     line = (
-        "if [ $RANK = 0 ]; then nc -l -p $MASTER_PORT < /dev/null; "
+        # Rank 0 sends nothing, not even its end, before it has all: nc sends no more once it has read the end of the other side.
+        "if [ $RANK = 0 ]; then nc -l -p $MASTER_PORT -e sh -c 'cat >&2'; "
         'else until echo "from $RANK" | nc $MASTER_ADDR $MASTER_PORT; do sleep 0.2; done; fi'
     )
 

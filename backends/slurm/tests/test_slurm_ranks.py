@@ -10,10 +10,11 @@ pytestmark = pytest.mark.engine("slurm")
 
 FOUR = {"nodes": 2, "processes_per_node": 2}
 
+# Rank 0 sends nothing, not even its end, before it has all: nc sends no more once it has read the end of the other side.
 MEET = """
 if [ $RANK = 0 ]; then
     : > /ce-witness/$COLONIES_PROCESS_ID
-    nc -l -p $MASTER_PORT < /dev/null
+    nc -l -p $MASTER_PORT -e sh -c 'cat >&2'
 else
     until [ -e /ce-witness/go ]; do sleep 0.05; done
     until echo "$COLONIES_PROCESS_ID" | nc $MASTER_ADDR $MASTER_PORT; do sleep 0.1; done
