@@ -1,4 +1,4 @@
-"""Empties a directory that no job uses any more, of all but what exists nowhere else."""
+"""Empties a directory that no job uses any more, of all but what exists nowhere else. Blocking."""
 
 import os
 import stat
@@ -7,19 +7,17 @@ from contextlib import suppress
 
 import attrs
 
-from container_executor.cfs.each import each
+from container_executor.cfs.each import each, stopping
 from container_executor.cfs.errors import CfsError
 from container_executor.cfs.names import MARKER, PARTIAL
 from container_executor.cfs.remote import Remote, label_of
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
 from container_executor.cfs.sync import Syncer
 from container_executor.cfs.tree import Tree, told
-from container_executor.client import NotFoundError
+from container_executor.client import Client, NotFoundError
 
 
-async def clear(
-    syncer: Syncer, tree: Tree, label: str, remote: Remote, *, without: Collection[str] = ()
-) -> tuple[str, ...]:
+def clear(syncer: Syncer, tree: Tree, label: str, remote: Remote, *, without: Collection[str] = ()) -> tuple[str, ...]:
     """Remove what is in a directory, then the directory; no link is followed.
 
     A regular file stays if its present content is in no record: neither in *remote* nor in an earlier revision of that file.
@@ -34,31 +32,33 @@ async def clear(
     Returns:
         The paths of the files that stay, sorted.
     """
-    local = await syncer.hashed(tree, await syncer.in_thread(scan, tree, without), remote)
+    local = syncer.hashed(tree, scan(tree, without), remote)
     stored: list[LocalFile] = []
     unsure: list[LocalFile] = []
     for path, file in local.files.items():
         other = remote.files.get(path)
         (stored if other and other.checksum == file.checksum else unsure).append(file)
-    stored += await _earlier(syncer, tree, label, unsure)
-    return await syncer.in_thread(_remove, tree, local, stored, frozenset(without))
+    stored += _earlier(syncer, tree, label, unsure)
+    syncer.stop.check()
+    return _remove(tree, local, stored, frozenset(without))
 
 
-async def _earlier(syncer: Syncer, tree: Tree, label: str, files: Sequence[LocalFile]) -> list[LocalFile]:
+def _earlier(syncer: Syncer, tree: Tree, label: str, files: Sequence[LocalFile]) -> list[LocalFile]:
     """Return those of *files* whose content is in a record of theirs, current or not, hashed."""
     found: list[LocalFile] = []
 
-    async def one(file: LocalFile) -> None:
+    def one(file: LocalFile) -> None:
         try:
-            revisions = await syncer.client.revisions(*label_of(label, file.path))
+            revisions = syncer.client.from_thread(Client.revisions, *label_of(label, file.path))
         except NotFoundError:
             return
         with suppress(CfsError):
-            checksum = await syncer.checksum(tree, file)
+            checksum = syncer.checksum(tree, file)
             if any((kept.size, kept.checksum) == (file.size, checksum) for kept in revisions):
                 found.append(attrs.evolve(file, checksum=checksum))
 
-    await each(files, one)
+    with stopping(syncer.stop) as stop:
+        each(files, one, stop)
     return found
 
 

@@ -1,45 +1,116 @@
-"""Does several things at once, and raises the first error as it is."""
+"""Does several things at once, each in a thread, and raises the first error as it is. Blocking."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeVar
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
-import anyio
+from container_executor.cfs.errors import StoppedError
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 AT_ONCE = 12
 """Files, or labels, under way. Calls to the server are bounded by the client, since many can stop a Colonies server for good."""
+_LOOK = 0.5  # seconds between two looks at what is above
 
 
-async def each(items: Iterable[T], work: Callable[[T], Awaitable[None]], *, at_once: int = AT_ONCE) -> None:
-    """Do *work* on every item, in their order; the first error ends the rest and is raised without a group around it."""
-    waiting = iter(items)
-    failed: list[Exception] = []
+class Stop:
+    """Tells threads to stop, all that look at it or at one below it."""
 
-    async def worker(scope: anyio.CancelScope) -> None:
-        for item in waiting:
+    def __init__(self, above: "Stop | None" = None) -> None:
+        self._above = above
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Tell them."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Return whether they are told."""
+        return self._event.is_set() or (self._above is not None and self._above.is_set())
+
+    def check(self) -> None:
+        """Raise :class:`StoppedError` if they are told."""
+        if self.is_set():
+            raise StoppedError("stopped")
+
+    def pause(self, seconds: float) -> None:
+        """Wait, unless they are told: then raise :class:`StoppedError`."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.check()
+            self._event.wait(min(left, _LOOK))
+        self.check()
+
+
+@contextmanager
+def stopping(above: Stop) -> Iterator[Stop]:
+    """Yield what tells the threads of the block to stop at its end, which those that an error left behind may outlive."""
+    stop = Stop(above)
+    try:
+        yield stop
+    finally:
+        stop.set()
+
+
+def each(items: Iterable[T], work: Callable[[T], None], stop: Stop, *, at_once: int = AT_ONCE) -> None:
+    """Do *work* on every item, begun in their order.
+
+    The first error is raised at once: nothing more is begun, and threads that are at something are left to it (see :func:`stopping`).
+    """
+    crew = _Crew(deque(items), work, stop)
+    count = min(at_once, len(crew.waiting))
+    if count <= 1:
+        crew.work_off()
+        return
+    for _ in range(count):
+        threading.Thread(target=crew.member).start()
+    for _ in range(count):
+        if error := crew.ended.get():
+            raise error
+
+
+class _Crew(Generic[T]):
+    """Threads that share work."""
+
+    def __init__(self, waiting: deque[T], work: Callable[[T], None], stop: Stop) -> None:
+        self.waiting = waiting
+        self.ended = SimpleQueue[BaseException | None]()
+        self._work = work
+        self._stop = stop
+
+    def member(self) -> None:
+        """Be one of the threads."""
+        try:
+            self.work_off()
+        except BaseException as error:  # noqa: BLE001 - raised again by the one who waits for us
+            self.waiting.clear()
+            self.ended.put(error)
+        else:
+            self.ended.put(None)
+
+    def work_off(self) -> None:
+        """Take one after the other until there is none."""
+        while True:
             try:
-                await work(item)
-            except Exception as error:  # noqa: BLE001 - raised again below
-                failed.append(error)
-                scope.cancel()
+                item = self.waiting.popleft()
+            except IndexError:
                 return
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(at_once):
-            tasks.start_soon(worker, tasks.cancel_scope)
-    if failed:
-        raise failed[0]
+            self._stop.check()
+            self._work(item)
 
 
-async def both(first: Callable[[], Awaitable[T]], second: Callable[[], Awaitable[U]]) -> tuple[T, U]:
-    """Do two things at once and return what each of them returns; the first error ends the other one."""
+def both(first: Callable[[], T], second: Callable[[], U], stop: Stop) -> tuple[T, U]:
+    """Do two things at once and return what each of them returns; the first error is raised at once."""
     found: list[Any] = [None, None]
 
-    async def one(numbered: tuple[int, Callable[[], Awaitable[Any]]]) -> None:
+    def one(numbered: tuple[int, Callable[[], Any]]) -> None:
         number, work = numbered
-        found[number] = await work()
+        found[number] = work()
 
-    await each(enumerate((first, second)), one)
+    each(enumerate((first, second)), one, stop)
     return found[0], found[1]

@@ -12,6 +12,7 @@
     ├── UnrecordedError            stored content that the server took no record of
     ├── PathError                  a path or a name that cannot be used safely
     ├── DiskError                  a directory of this site cannot be read or written; ``failure`` says whether it is full
+    ├── StoppedError               it was told to stop
     └── SyncError                  several of these in one run, all named
 """
 
@@ -80,6 +81,10 @@ class DiskError(CfsError):
     def __init__(self, message: str, *, full: bool = False) -> None:
         super().__init__(message)
         self.failure = "disk_full" if full else ""
+
+
+class StoppedError(CfsError):
+    """We were told to stop."""
 
 
 class SyncError(CfsError):

@@ -5,9 +5,10 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from container_executor.cfs.each import Stop
 from container_executor.cfs.errors import ChangingError
 from container_executor.cfs.scan import LocalFile, Stamp
 from container_executor.cfs.tree import Tree
@@ -132,11 +133,12 @@ def _open(path: Path | None, day: int) -> sqlite3.Connection | None:
     return database
 
 
-def checksum_of(tree: Tree, file: LocalFile, hashes: Hashes, stopped: Callable[[], bool] = lambda: False) -> str:
+def checksum_of(tree: Tree, file: LocalFile, hashes: Hashes, stop: Stop) -> str:
     """Return the checksum of a file, from the cache where it has not changed.
 
     Raises:
-        ChangingError: It was written to, or removed, meanwhile, or we were stopped.
+        ChangingError: It was written to, or removed, meanwhile.
+        StoppedError: We were told to stop.
         PathError: It is no regular file any more.
         DiskError: It cannot be read.
     """
@@ -146,12 +148,13 @@ def checksum_of(tree: Tree, file: LocalFile, hashes: Hashes, stopped: Callable[[
     buffer = bytearray(min(PIECE, max(1, file.size + 1)))
     try:
         with tree.reading(file.path) as descriptor:
-            while (count := os.readv(descriptor, [buffer])) and not stopped():
+            while count := os.readv(descriptor, [buffer]):
+                stop.check()
                 digest.update(memoryview(buffer)[:count])
             after = Stamp.of(os.fstat(descriptor))
     except FileNotFoundError:
         raise ChangingError(f"{tree.path / file.path}: was removed while it was read") from None
-    if after != file.stamp or stopped():
+    if after != file.stamp:
         raise ChangingError(f"{tree.path / file.path}: was written to while it was read")
     hashes.put(after, digest.hexdigest(), looked=looked)
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from container_executor.cfs.budget import Budget
+from container_executor.cfs.each import Stop
 from container_executor.cfs.errors import CfsError, ChangingError
 from container_executor.cfs.hashes import Hashes
 from container_executor.cfs.tree import Tree
@@ -22,10 +23,6 @@ Counter = Callable[[int], None]
 SMALL = 2**18
 """A file of at most so many bytes is in memory whole, and one is read or written at a time."""
 TRIES = 3
-
-
-class StoppedError(CfsError):
-    """We were told to stop."""
 
 
 @attrs.frozen(eq=False)
@@ -51,7 +48,7 @@ class Mover:
     prefix: str = ""
     moved: Counter = lambda _count: None
     budget: Budget = attrs.field(factory=Budget)
-    stop: threading.Event = attrs.field(factory=threading.Event)
+    stop: Stop = attrs.field(factory=Stop)
     turn: threading.Lock = attrs.field(factory=threading.Lock)
 
     @contextmanager
@@ -82,8 +79,7 @@ class Mover:
 
     def check(self) -> None:
         """Raise :class:`StoppedError` if we are to stop."""
-        if self.stop.is_set():
-            raise StoppedError("stopped")
+        self.stop.check()
 
     def name(self, path: str) -> str:
         """Return a file of the directory as messages name it."""

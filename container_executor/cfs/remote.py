@@ -1,10 +1,10 @@
-"""What a label holds, and all labels below it."""
+"""What a label holds, and all labels below it. Blocking."""
 
 from collections.abc import Collection, Sequence
 
 import attrs
 
-from container_executor.cfs.each import each
+from container_executor.cfs.each import Stop, each
 from container_executor.cfs.names import MARKER, join_label, parts_below, why_refused
 from container_executor.client import Client
 
@@ -51,7 +51,7 @@ class Remote:
     refused: tuple[Refused, ...] = ()
 
 
-async def labels_below(client: Client, root: str) -> list[str]:
+def labels_below(client: Client, root: str) -> list[str]:
     """Return the root label, if it holds files, and those below it, whatever characters they have.
 
     The server's own answer for "a label and below" is empty where the label itself holds no file, and takes "_" and "%" for any
@@ -59,26 +59,28 @@ async def labels_below(client: Client, root: str) -> list[str]:
     """
     # A backslash in the pattern would quote the character after it (SQL LIKE).
     prefix = "" if root == "/" or "\\" in root else root
-    return sorted(label.name for label in await client.labels(prefix) if parts_below(label.name, root) is not None)
+    labels = client.from_thread(Client.labels, prefix)
+    return sorted(label.name for label in labels if parts_below(label.name, root) is not None)
 
 
-async def list_remote(client: Client, root: str, without: Collection[str] = ()) -> Remote:
+def list_remote(client: Client, root: str, without: Collection[str], stop: Stop) -> Remote:
     """List a label and all below it.
 
     Args:
         client: The server.
         root: The label, in its one form.
         without: Paths below the root that are left out with all below them.
+        stop: Ends it.
     """
     files: dict[str, RemoteFile] = {}
     refused: list[Refused] = []
 
-    async def one(label: str) -> None:
+    def one(label: str) -> None:
         parts = parts_below(label, root) or ()
         if not _left_out(parts, without):
-            await _list(client, label, parts, files, refused)
+            _list(client, label, parts, files, refused)
 
-    await each(await labels_below(client, root), one)
+    each(labels_below(client, root), one, stop)
     return Remote(files, tuple(refused))
 
 
@@ -86,12 +88,12 @@ def _left_out(parts: Sequence[str], without: Collection[str]) -> bool:
     return any("/".join(parts[:count]) in without for count in range(1, len(parts) + 1))
 
 
-async def _list(
+def _list(
     client: Client, label: str, parts: tuple[str, ...], files: dict[str, RemoteFile], refused: list[Refused]
 ) -> None:
     bad_label = next(filter(None, map(why_refused, parts)), "")
     above = "".join(f"{part}/" for part in parts)
-    for entry in await client.files(label):
+    for entry in client.from_thread(Client.files, label):
         if entry.name == MARKER:
             continue
         if reason := bad_label or why_refused(entry.name):

@@ -1,21 +1,21 @@
-"""Removes files from a colony, and finds contents that no record names."""
+"""Removes files from a colony, and finds contents that no record names. Blocking."""
 
 import time
 from collections.abc import Collection
 
 import attrs
 
-from container_executor.cfs.each import each
+from container_executor.cfs.each import each, stopping
 from container_executor.cfs.errors import CfsError
 from container_executor.cfs.snapshots import holding
 from container_executor.cfs.sync import Syncer
-from container_executor.client import FileRecord, NotFoundError
+from container_executor.client import Client, FileRecord, NotFoundError
 
 YOUNG = 86_400.0
 """Seconds for which an object without a record may belong to an upload that is under way."""
 
 
-async def remove_files(syncer: Syncer, files: Collection[tuple[str, str]], *, force: bool = False) -> int:
+def remove_files(syncer: Syncer, files: Collection[tuple[str, str]], *, force: bool = False) -> int:
     """Remove files, each by label and name: the records of all revisions first, then their contents.
 
     Returns:
@@ -26,20 +26,22 @@ async def remove_files(syncer: Syncer, files: Collection[tuple[str, str]], *, fo
     """
     records: list[FileRecord] = []
 
-    async def one(file: tuple[str, str]) -> None:
+    def one(file: tuple[str, str]) -> None:
         try:
-            records.extend(await syncer.client.revisions(*file))
+            records.extend(syncer.client.from_thread(Client.revisions, *file))
         except NotFoundError:
             raise CfsError(f"no file {file[1]} is stored under the label {file[0]}") from None
 
-    await each(files, one)
-    held = await holding(syncer.client, {record.id for record in records})
+    with stopping(syncer.stop) as stop:
+        each(files, one, stop)
+    held = holding(syncer.client, {record.id for record in records})
     if held and not force:
         raise CfsError(
             f"these snapshots hold some of them: {', '.join(sorted(held))}; remove those first, or use --force"
         )
-    await each(records, lambda record: syncer.client.remove_file(record.id))
-    await syncer.in_thread(syncer.store.delete, [record.object for record in records if record.size])
+    with stopping(syncer.stop) as stop:
+        each(records, lambda record: syncer.client.from_thread(Client.remove_file, record.id), stop)
+    syncer.store.delete([record.object for record in records if record.size])
     return len(records)
 
 
@@ -51,23 +53,24 @@ class Orphan:
     size: int
 
 
-async def find_orphans(syncer: Syncer) -> list[Orphan]:
+def find_orphans(syncer: Syncer) -> list[Orphan]:
     """Return our objects of this colony that no revision of any file names and that are older than a day."""
-    now, prefix = time.time(), await syncer.prefix()
-    listing = await syncer.in_thread(lambda: list(syncer.store.listing(prefix)))
-    stored = {key: (size, added) for key, size, added in listing}
+    now, client = time.time(), syncer.client
+    stored = {key: (size, added) for key, size, added in syncer.store.listing(syncer.prefix())}
     named: set[str] = set()
 
-    async def one(label: str) -> None:
-        entries = await syncer.client.files(label)
+    def one(label: str) -> None:
+        entries = client.from_thread(Client.files, label)
         named.update(entry.object for entry in entries)
         for entry in entries:
             if len(entries) != counts[label]:  # some have earlier revisions
-                named.update(record.object for record in await syncer.client.revisions(label, entry.name))
+                revisions = client.from_thread(Client.revisions, label, entry.name)
+                named.update(record.object for record in revisions)
 
     # The records are read after the store: what is stored in between is not taken for an orphan.
-    counts = {label.name: label.files for label in await syncer.client.labels()}
-    await each(counts, one)
+    counts = {label.name: label.files for label in client.from_thread(Client.labels)}
+    with stopping(syncer.stop) as stop:
+        each(counts, one, stop)
     return [
         Orphan(key, size) for key, (size, added) in sorted(stored.items()) if key not in named and now - added > YOUNG
     ]

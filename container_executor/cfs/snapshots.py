@@ -1,8 +1,8 @@
-"""Snapshots: the files of a label and below as they were at one moment."""
+"""Snapshots: the files of a label and below as they were at one moment. Blocking."""
 
 from contextlib import suppress
 
-from container_executor.cfs.each import each
+from container_executor.cfs.each import Stop, each, stopping
 from container_executor.cfs.errors import CfsError
 from container_executor.cfs.names import MARKER, parts_below, why_refused
 from container_executor.cfs.remote import Refused, Remote, RemoteFile, labels_below
@@ -13,7 +13,7 @@ PLACEHOLDER = ".keep"
 _EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
 
-async def create_snapshot(client: Client, label: str, name: str) -> Snapshot:
+def create_snapshot(client: Client, label: str, name: str) -> Snapshot:
     """Note which files a label and all below it hold now.
 
     A server notes nothing at all for a label that holds no file itself, whatever lies below it; such a label gets an empty
@@ -23,21 +23,21 @@ async def create_snapshot(client: Client, label: str, name: str) -> Snapshot:
         CfsError: There is nothing under the label.
         ServerError: The server refused, as it does a name that is taken.
     """
-    labels = await labels_below(client, label)
+    labels = labels_below(client, label)
     if not labels:
         raise CfsError(f"nothing is stored under the label {label}; a snapshot of it would be empty")
     if label not in labels:
         record = FileRecord(label=label, name=PLACEHOLDER, size=0, checksum=_EMPTY, object="0" * 64)
-        await client.add_file(record)
-    made = await client.create_snapshot(label, name)
+        client.from_thread(Client.add_file, record)
+    made = client.from_thread(Client.create_snapshot, label, name)
     if not made.file_ids:
         with suppress(NotFoundError):
-            await client.remove_snapshot(made.id)
+            client.from_thread(Client.remove_snapshot, made.id)
         raise CfsError(f"the server noted no file for a snapshot of {label}; try again")
     return made
 
 
-async def snapshot_files(client: Client, snapshot: Snapshot) -> Remote:
+def snapshot_files(client: Client, snapshot: Snapshot, stop: Stop) -> Remote:
     """Return what a snapshot holds, by paths below its label.
 
     Files of other labels, which a server adds where the label has a "_" or "%" in it, are left out.
@@ -48,16 +48,17 @@ async def snapshot_files(client: Client, snapshot: Snapshot) -> Remote:
     files: dict[str, RemoteFile] = {}
     refused: list[Refused] = []
 
-    async def one(file_id: str) -> None:
+    def one(file_id: str) -> None:
         try:
-            record = await client.file_by_id(file_id)
+            record = client.from_thread(Client.file_by_id, file_id)
         except (BadCallError, NotFoundError):
             raise CfsError(
                 f"the snapshot {snapshot.name} is not whole any more: one of its files was removed from the server"
             ) from None
         _take(record, snapshot.label or "/", files, refused)
 
-    await each(snapshot.file_ids, one)
+    with stopping(stop) as ours:
+        each(snapshot.file_ids, one, ours)
     return Remote(files, tuple(refused))
 
 
@@ -73,6 +74,7 @@ def _take(record: FileRecord, root: str, files: dict[str, RemoteFile], refused: 
     files[path] = RemoteFile(path, record.size, record.checksum, record.object)
 
 
-async def holding(client: Client, file_ids: set[str]) -> list[str]:
+def holding(client: Client, file_ids: set[str]) -> list[str]:
     """Return the names of the snapshots that hold one of these files."""
-    return [snapshot.name for snapshot in await client.snapshots() if file_ids & set(snapshot.file_ids)]
+    snapshots = client.from_thread(Client.snapshots)
+    return [snapshot.name for snapshot in snapshots if file_ids & set(snapshot.file_ids)]

@@ -57,11 +57,11 @@ def sync(
     wanted = normal_label(label or _known_label(folder))
     tree = _tree(folder, make=not dry_run)
 
-    async def work(syncer: Syncer) -> Plan:
-        plan = await syncer.plan(tree, wanted, _POLICIES[keep])
+    def work(syncer: Syncer) -> Plan:
+        plan = syncer.plan(tree, wanted, _POLICIES[keep])
         if not dry_run:
-            progress = Progress()
-            await showing(progress, lambda: syncer.apply(plan, tree, wanted, progress))
+            with showing(progress := Progress()):
+                syncer.apply(plan, tree, wanted, progress)
         return plan
 
     plan = on_site(settings, work, dev=dev)

@@ -11,7 +11,7 @@ from container_executor.cfs.remove import remove_files
 from container_executor.cli.cfs_site import on_site, with_files
 from container_executor.cli.output import note, write_json, write_table
 from container_executor.cli.site import json_option
-from container_executor.client import FileEntry
+from container_executor.client import Client, FileEntry
 from container_executor.settings import Settings
 from container_executor.units import format_size
 
@@ -26,9 +26,9 @@ def ls(settings: Settings, label: str, *, as_json: bool, dev: bool) -> None:
     """List the files under LABEL, and the labels below it; without LABEL, all labels."""
     wanted = normal_label(label)
 
-    async def work(syncer: Syncer) -> tuple[list[str], list[FileEntry]]:
-        labels = await labels_below(syncer.client, wanted)
-        return labels, await syncer.client.files(wanted) if wanted in labels else []
+    def work(syncer: Syncer) -> tuple[list[str], list[FileEntry]]:
+        labels = labels_below(syncer.client, wanted)
+        return labels, syncer.client.from_thread(Client.files, wanted) if wanted in labels else []
 
     labels, files = on_site(settings, work, dev=dev)
     below = [name for name in labels if name != wanted]
@@ -54,10 +54,10 @@ def get(settings: Settings, path: str, destination: Path, *, dev: bool) -> None:
     if reason := why_refused(target.name):
         raise CfsError(f"{path}: {reason}; name a file to write to")
 
-    async def work(syncer: Syncer) -> None:
-        record = await syncer.client.file(label, name)
+    def work(syncer: Syncer) -> None:
+        record = syncer.client.from_thread(Client.file, label, name)
         file = RemoteFile(target.name, record.size, record.checksum, record.object)
-        await syncer.fetch(Tree(target.resolve().parent), file)
+        syncer.fetch(Tree(target.resolve().parent), file)
 
     on_site(settings, work, dev=dev)
     click.echo(str(target))
@@ -71,10 +71,10 @@ def put(settings: Settings, files: tuple[Path, ...], label: str, *, dev: bool) -
     """Store files under LABEL, each as a new revision unless it is the same already."""
     wanted = normal_label(label)
 
-    async def work(syncer: Syncer) -> int:
+    def work(syncer: Syncer) -> int:
         count = 0
         for file in files:
-            count += await syncer.store_file(Tree(file.resolve().parent), file.resolve().name, wanted)
+            count += syncer.store_file(Tree(file.resolve().parent), file.resolve().name, wanted)
         return count
 
     stored = on_site(settings, work, dev=dev)
@@ -89,20 +89,20 @@ def put(settings: Settings, files: tuple[Path, ...], label: str, *, dev: bool) -
 def rm(settings: Settings, paths: tuple[str, ...], *, recursive: bool, force: bool, dev: bool) -> None:
     """Remove files from the colony: the records and contents of all their revisions. Directories are not touched."""
 
-    async def work(syncer: Syncer) -> int:
+    def work(syncer: Syncer) -> int:
         wanted: list[tuple[str, str]] = []
         for path in paths:
-            wanted += await _below(syncer, normal_label(path)) if recursive else [_split(path)]
-        return await remove_files(syncer, wanted, force=force)
+            wanted += _below(syncer, normal_label(path)) if recursive else [_split(path)]
+        return remove_files(syncer, wanted, force=force)
 
     note(f"{on_site(settings, work, dev=dev)} revisions removed")
 
 
-async def _below(syncer: Syncer, root: str) -> list[tuple[str, str]]:
-    labels = [label for label in await labels_below(syncer.client, root) if parts_below(label, root) is not None]
+def _below(syncer: Syncer, root: str) -> list[tuple[str, str]]:
+    labels = [label for label in labels_below(syncer.client, root) if parts_below(label, root) is not None]
     if not labels:
         raise CfsError(f"nothing is stored under the label {root}")
-    return [(label, file.name) for label in labels for file in await syncer.client.files(label)]
+    return [(label, file.name) for label in labels for file in syncer.client.from_thread(Client.files, label)]
 
 
 def _split(path: str) -> tuple[str, str]:

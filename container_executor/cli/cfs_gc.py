@@ -22,10 +22,10 @@ def gc(settings: Settings, *, delete: bool, as_json: bool, dev: bool) -> None:
     those of other colonies in the same store are left alone, whatever their names and their servers.
     """
 
-    async def work(syncer: Syncer) -> list[Orphan]:
-        found = await find_orphans(syncer)
+    def work(syncer: Syncer) -> list[Orphan]:
+        found = find_orphans(syncer)
         if delete:
-            await syncer.in_thread(syncer.store.delete, [orphan.key for orphan in found])
+            syncer.store.delete([orphan.key for orphan in found])
         return found
 
     found = on_site(settings, work, dev=dev)

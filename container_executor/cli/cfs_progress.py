@@ -1,25 +1,32 @@
 """How far a transfer is: a bar with rate and remaining time on a terminal, nothing elsewhere."""
 
 import sys
-from collections.abc import Awaitable, Callable
-
-import anyio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from container_executor.cfs import Progress
-from container_executor.cfs.beside import beside
 
 _BEAT = 0.1
 
 
-async def showing(progress: Progress, work: Callable[[], Awaitable[None]]) -> None:
-    """Do *work*, showing its progress on the standard error if that is a terminal."""
+@contextmanager
+def showing(progress: Progress) -> Iterator[None]:
+    """Show the progress of the block on the standard error if that is a terminal."""
     if not sys.stderr.isatty():
-        await work()
+        yield
         return
-    await beside(lambda: _show(progress), work)
+    ended = threading.Event()
+    thread = threading.Thread(target=_show, args=(progress, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
-async def _show(progress: Progress) -> None:
+def _show(progress: Progress, ended: threading.Event) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -41,7 +48,6 @@ async def _show(progress: Progress) -> None:
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task("", total=None)
-        while True:
+        while not ended.wait(_BEAT):
             files = f"{progress.files}/{progress.total_files} files"
             bars.update(bar, completed=progress.bytes, total=progress.total_bytes, description=files)
-            await anyio.sleep(_BEAT)

@@ -10,7 +10,7 @@ from container_executor.cli.cfs_progress import showing
 from container_executor.cli.cfs_site import on_site, with_files
 from container_executor.cli.output import note, show_time, write_json, write_table
 from container_executor.cli.site import json_option
-from container_executor.client import Snapshot
+from container_executor.client import Client, Snapshot
 from container_executor.settings import Settings
 
 
@@ -38,7 +38,7 @@ def create(settings: Settings, label: str, name: str, *, dev: bool) -> None:
 @with_files
 def list_(settings: Settings, *, as_json: bool, dev: bool) -> None:
     """List the snapshots of the colony."""
-    found: list[Snapshot] = on_site(settings, lambda syncer: syncer.client.snapshots(), dev=dev)
+    found: list[Snapshot] = on_site(settings, lambda syncer: syncer.client.from_thread(Client.snapshots), dev=dev)
     if as_json:
         write_json(found)
         return
@@ -55,12 +55,12 @@ def fetch(settings: Settings, name: str, folder: Path, *, dev: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tree = Tree(folder.resolve())
 
-    async def work(syncer: Syncer) -> Plan:
-        found = await syncer.client.snapshot(name=name)
-        remote = await snapshot_files(syncer.client, found)
-        plan = await syncer.compare(tree, remote, Policy.KEEP_REMOTE, sides=Side.DOWNLOAD | Side.CONFLICTS)
-        progress = Progress()
-        await showing(progress, lambda: syncer.apply(plan, tree, found.label or "/", progress))
+    def work(syncer: Syncer) -> Plan:
+        found = syncer.client.from_thread(Client.snapshot, name=name)
+        remote = snapshot_files(syncer.client, found, syncer.stop)
+        plan = syncer.compare(tree, remote, Policy.KEEP_REMOTE, sides=Side.DOWNLOAD | Side.CONFLICTS)
+        with showing(progress := Progress()):
+            syncer.apply(plan, tree, found.label or "/", progress)
         return plan
 
     plan = on_site(settings, work, dev=dev)
@@ -73,9 +73,9 @@ def fetch(settings: Settings, name: str, folder: Path, *, dev: bool) -> None:
 def remove(settings: Settings, names: tuple[str, ...], *, dev: bool) -> None:
     """Remove snapshots. The files stay."""
 
-    async def work(syncer: Syncer) -> None:
+    def work(syncer: Syncer) -> None:
         for name in names:
-            await syncer.client.snapshot(name=name)  # one that is not there is a mistake of the user's
-            await syncer.client.remove_snapshot(name=name)
+            syncer.client.from_thread(Client.snapshot, name=name)  # one that is not there is a mistake of the user's
+            syncer.client.from_thread(Client.remove_snapshot, name=name)
 
     on_site(settings, work, dev=dev)

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 import click
 
-from container_executor.cli import interrupt
 from container_executor.client import Client, Identity, Process, ProcessState
 from container_executor.errors import ContainerExecutorError, SettingsError
 from container_executor.settings import Settings
@@ -31,6 +30,7 @@ def call(settings: Settings, work: Callable[[Client], Awaitable[T]]) -> T:
         SettingsError: The colony or the key is not set.
         ServerError: What the calls raise.
     """
+    from container_executor.cli import interrupt  # noqa: PLC0415 - commands without an event loop do not wait for its import
 
     async def connected() -> T:
         async with connect(settings) as client:

@@ -11,10 +11,9 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import attrs
-from yarl import URL
 
 from container_executor.client import unreached
-from container_executor.client.address import HEADERS
+from container_executor.client.address import HEADERS, Address
 from container_executor.client.clock import ServerClock, boot_time
 from container_executor.client.envelope import Answer
 from container_executor.connections import Connections, NotHttpError, Request
@@ -29,20 +28,18 @@ class BlockingTransport:
     As in an event loop, *limit* calls are in flight at once, with the one place that is kept for a poll, which no thread makes.
     """
 
-    url: URL
+    address: Address
     limit: int
     reply_limit: int
     clock: ServerClock
     _places: "SimpleQueue[None]" = attrs.field(factory=SimpleQueue)
     _connections: Connections = attrs.field(init=False)
-    _target: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         """Prepare the places; connect later."""
         for _ in range(max(1, self.limit - 1)):
             self._places.put(None)
-        self._connections = Connections(str(self.url.origin()))
-        self._target = (self.url / "api").raw_path
+        self._connections = Connections(self.address.origin)
 
     @asynccontextmanager
     async def place(self, _poller: str = "") -> AsyncIterator[None]:
@@ -65,8 +62,8 @@ class BlockingTransport:
             ProtocolError: An answer larger than the limit, or no HTTP.
         """
         sent = boot_time()
-        request = Request("POST", self._target, HEADERS, body)
-        with _network_errors(self.url), self._connections.asking(request, within) as reply:
+        request = Request("POST", self.address.target("api"), HEADERS, body)
+        with _network_errors(self.address), self._connections.asking(request, within) as reply:
             self.clock.saw(reply.header("date"), sent, boot_time())
             whole = reply.read(self.reply_limit)
         if whole is None:
@@ -90,17 +87,17 @@ def finished(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @contextmanager
-def _network_errors(url: URL) -> Iterator[None]:
+def _network_errors(address: Address) -> Iterator[None]:
     """Translate what the operating system and TLS raise."""
     try:
         yield
     except ssl.SSLCertVerificationError as error:
-        raise unreached.untrusted(url, error.verify_message) from error
+        raise unreached.untrusted(address, error.verify_message) from error
     except ssl.SSLError as error:
-        raise unreached.no_tls(url, error) from error
+        raise unreached.no_tls(address, error) from error
     except TimeoutError as error:
-        raise unreached.late(url) from error
+        raise unreached.late(address) from error
     except NotHttpError as error:
-        raise unreached.strange(url, error) from error
+        raise unreached.strange(address, error) from error
     except OSError as error:
-        raise unreached.silent(url, error) from error
+        raise unreached.silent(address, error) from error

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-import anyio.to_thread
 import attrs
 
-from container_executor.client.address import server_url
+from container_executor.client.address import server_address
 from container_executor.client.assignment import AssignmentCalls
 from container_executor.client.blocking import BlockingTransport, finished
 from container_executor.client.call import Call
@@ -68,7 +67,7 @@ class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCal
 
     def __attrs_post_init__(self) -> None:
         """Check the address; connect later."""
-        self._network = Network(server_url(self.url), self.limit, self.reply_limit)
+        self._network = Network(server_address(self.url), self.limit, self.reply_limit)
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,6 +124,8 @@ class Client(ProcessCalls, AssignmentCalls, LogCalls, WorkflowCalls, ExecutorCal
 
     async def _ask(self, call: Call[T]) -> T:
         if self.way is Way.THREAD and not call.held:
+            import anyio.to_thread  # noqa: PLC0415 - threads without an event loop do not wait for its import
+
             return await anyio.to_thread.run_sync(lambda: self.from_thread(Client._ask, call), abandon_on_cancel=True)
         body = seal(call.message, dict(call.fields), self.identity if call.signed else None)
         async with self._transport.place(self.identity.id if call.held else ""):

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +77,8 @@ def _create(path: Path, identity: Identity) -> None:
 @contextlib.contextmanager
 def _written(directory: Path, text: str) -> Iterator[str]:
     """Yield the path of a file on disk with *text*, readable by its owner only, and remove it."""
+    import tempfile  # noqa: PLC0415 - most commands make no key
+
     descriptor, name = tempfile.mkstemp(prefix=".key-", dir=directory)  # mode 0600
     try:
         with os.fdopen(descriptor, "w") as file:

@@ -4,8 +4,8 @@ import enum
 from typing import TYPE_CHECKING
 
 import attrs
-from yarl import URL
 
+from container_executor.client.address import Address
 from container_executor.client.blocking import BlockingTransport
 from container_executor.client.clock import ServerClock
 
@@ -29,13 +29,13 @@ class Network:
     """The ways to one server, one for event loops and one for threads, each with the limit on calls in flight to itself.
 
     Attributes:
-        url: The server.
+        address: The server.
         limit: Calls in flight at once.
         reply_limit: Bytes of the largest answer that is taken.
         clock: Reckons the server's time.
     """
 
-    url: URL
+    address: Address
     limit: int
     reply_limit: int
     clock: ServerClock = attrs.field(factory=ServerClock)
@@ -45,7 +45,7 @@ class Network:
 
     def __attrs_post_init__(self) -> None:
         """Prepare; connect later."""
-        self._threads = BlockingTransport(self.url, self.limit, self.reply_limit, self.clock)
+        self._threads = BlockingTransport(self.address, self.limit, self.reply_limit, self.clock)
 
     def by(self, way: Way) -> "Transport | BlockingTransport":
         """Return the connections of a way.
@@ -64,7 +64,7 @@ class Network:
             # aiohttp takes as long to import as all the rest of a command, which may do without.
             from container_executor.client.transport import Transport  # noqa: PLC0415
 
-            self._loop = Transport(self.url, self.limit, self.reply_limit, self.clock)
+            self._loop = Transport(self.address, self.limit, self.reply_limit, self.clock)
         return self._loop
 
     async def close(self) -> None:

@@ -9,10 +9,9 @@ from datetime import timedelta
 import aiohttp
 import anyio
 import attrs
-from yarl import URL
 
 from container_executor.client import unreached
-from container_executor.client.address import HEADERS
+from container_executor.client.address import HEADERS, Address
 from container_executor.client.clock import ServerClock, boot_time
 from container_executor.client.envelope import Answer
 from container_executor.client.errors import ProtocolError
@@ -30,7 +29,7 @@ class Transport:
     one waits in the server for most of its time and must neither hold up the others nor wait for them.
     """
 
-    url: URL
+    address: Address
     limit: int
     reply_limit: int
     clock: ServerClock
@@ -61,9 +60,9 @@ class Transport:
         """
         sent = boot_time()
         session = self._open()
-        with _network_errors(self.url):
+        with _network_errors(self.address):
             async with session.post(
-                self.url / "api",
+                self.address.at("api"),
                 data=io.BytesIO(body) if len(body) > _LARGE else body,
                 timeout=aiohttp.ClientTimeout(total=within, sock_connect=min(CONNECT, within)),
                 allow_redirects=False,
@@ -74,9 +73,9 @@ class Transport:
     async def listen(self, body: bytes, lasting: timedelta) -> AsyncGenerator[Answer, None]:
         """Open a websocket of its own, send *body*, and yield what comes until the server closes it or *lasting* is over."""
         end = time.monotonic() + lasting.total_seconds()
-        with _network_errors(self.url):
+        with _network_errors(self.address):
             with anyio.fail_after(CONNECT):
-                socket = await self._open().ws_connect(self.url / "pubsub", max_msg_size=self.reply_limit)
+                socket = await self._open().ws_connect(self.address.at("pubsub"), max_msg_size=self.reply_limit)
             async with socket:
                 await socket.send_str(body.decode())
                 while (answer := await _event(socket, end)) is not None:
@@ -122,17 +121,17 @@ async def _event(socket: aiohttp.ClientWebSocketResponse, end: float) -> Answer 
 
 
 @contextlib.contextmanager
-def _network_errors(url: URL) -> Iterator[None]:
+def _network_errors(address: Address) -> Iterator[None]:
     """Translate what aiohttp raises."""
     try:
         yield
     except aiohttp.ClientConnectorCertificateError as error:
-        raise unreached.untrusted(url, error.certificate_error) from error
+        raise unreached.untrusted(address, error.certificate_error) from error
     except aiohttp.ClientSSLError as error:
-        raise unreached.no_tls(url, error) from error
+        raise unreached.no_tls(address, error) from error
     except TimeoutError as error:
-        raise unreached.late(url) from error
+        raise unreached.late(address) from error
     except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError) as error:
-        raise unreached.silent(url, error) from error
+        raise unreached.silent(address, error) from error
     except aiohttp.ClientError as error:
-        raise unreached.strange(url, error) from error
+        raise unreached.strange(address, error) from error

@@ -2,7 +2,6 @@
 
 import enum
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -94,6 +93,8 @@ def from_file(file: Path, problems: list[str]) -> list[Given]:
     Raises:
         SettingsError: It cannot be read or is not TOML.
     """
+    import tomllib  # noqa: PLC0415 - many have no file
+
     text = _read(file)
     try:
         document = tomllib.loads(text)

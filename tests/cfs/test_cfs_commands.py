@@ -127,7 +127,7 @@ def test_contents_without_a_record_are_listed_first_and_removed_when_asked(
     rig.sync(here)
     (here / "f").write_text("two")
     rig.sync(here)
-    key, other = rig.store.new_key(rig.colony.call(rig.syncer.prefix)), rig.store.new_key("0" * 16)
+    key, other = rig.store.new_key(rig.syncer.prefix()), rig.store.new_key("0" * 16)
     rig.store.put(key, b"orphan")
     rig.store.put(other, b"of a colony of this name on another server")
 

@@ -8,6 +8,7 @@ import pytest
 from files import Rig, names
 
 from container_executor.cfs import CfsError, Policy, SyncError, Tree, normal_label
+from container_executor.cfs.each import Stop
 from container_executor.cfs.snapshots import create_snapshot, snapshot_files
 from container_executor.client import Client, FileRecord, NoAnswerError, ProtocolError
 
@@ -85,14 +86,14 @@ def test_a_corrupt_object_is_not_accepted(rig: Rig, stored: bytes) -> None:
 
 def test_a_snapshot_with_an_empty_file_comes_down_whole(rig: Rig) -> None:
     rig.sync(rig.place("first", {"empty": "", "f": "f", "sub/g": "g"}))
-    portal, client = rig.colony.portal, rig.colony.client
-    snapshot = portal.call(create_snapshot, client, "/data", "s1")
-    remote = portal.call(snapshot_files, client, snapshot)
+    client = rig.colony.client
+    snapshot = create_snapshot(client, "/data", "s1")
+    remote = snapshot_files(client, snapshot, Stop())
     place = rig.place("here")
     tree = Tree(place)
 
-    plan = portal.call(rig.syncer.compare, tree, remote, Policy.KEEP_REMOTE)
-    portal.call(rig.syncer.apply, plan, tree, "/data")
+    plan = rig.syncer.compare(tree, remote, Policy.KEEP_REMOTE)
+    rig.syncer.apply(plan, tree, "/data")
 
     assert sorted(str(path.relative_to(place)) for path in place.rglob("*")) == ["empty", "f", "sub", "sub/g"]
 
@@ -100,7 +101,7 @@ def test_a_snapshot_with_an_empty_file_comes_down_whole(rig: Rig) -> None:
 def test_a_snapshot_of_a_label_without_files_of_its_own_is_not_empty(rig: Rig) -> None:
     rig.sync(rig.place("first", {"sub/f": "f"}))
 
-    snapshot = rig.colony.portal.call(create_snapshot, rig.colony.client, "/data", "s1")
+    snapshot = create_snapshot(rig.colony.client, "/data", "s1")
 
     assert len(snapshot.file_ids) == 2
 
@@ -110,25 +111,25 @@ def test_a_snapshot_with_an_underscore_leaves_foreign_labels_out(rig: Rig) -> No
     rig.sync(rig.place("mine", {"own": "own"}), label="/q_u")
     client = rig.colony.client
 
-    snapshot = rig.colony.portal.call(create_snapshot, client, "/q_u", "s1")
-    remote = rig.colony.portal.call(snapshot_files, client, snapshot)
+    snapshot = create_snapshot(client, "/q_u", "s1")
+    remote = snapshot_files(client, snapshot, Stop())
 
     assert list(remote.files) == ["own"]
 
 
 def test_a_snapshot_of_nothing_is_refused(rig: Rig) -> None:
     with pytest.raises(CfsError, match="nothing is stored under the label /none"):
-        rig.colony.portal.call(create_snapshot, rig.colony.client, "/none", "s1")
+        create_snapshot(rig.colony.client, "/none", "s1")
 
 
 def test_a_snapshot_whose_file_was_removed_says_so(rig: Rig) -> None:
     record = rig.record("/data", "f", b"f")
     client = rig.colony.client
-    snapshot = rig.colony.portal.call(create_snapshot, client, "/data", "s1")
+    snapshot = create_snapshot(client, "/data", "s1")
     rig.colony.call(client.remove_file, record.id)
 
     with pytest.raises(CfsError, match="is not whole any more"):
-        rig.colony.portal.call(snapshot_files, client, snapshot)
+        snapshot_files(client, snapshot, Stop())
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "..", ".", "a/b", "/abs", "x" * 300, ".ce-partial-x"])

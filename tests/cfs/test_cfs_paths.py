@@ -61,7 +61,7 @@ def test_a_file_that_became_a_link_after_the_plan_is_not_followed(rig: Rig, tmp_
     (place / "f").symlink_to(tmp_path / "secret")
 
     with pytest.raises(CfsError, match="no regular file any more"):
-        rig.colony.portal.call(rig.syncer.apply, plan, Tree(place), "/data")
+        rig.syncer.apply(plan, Tree(place), "/data")
 
 
 def test_a_file_that_became_a_fifo_after_the_plan_hangs_nothing(rig: Rig) -> None:
@@ -71,7 +71,7 @@ def test_a_file_that_became_a_fifo_after_the_plan_hangs_nothing(rig: Rig) -> Non
     os.mkfifo(place / "f")
 
     with pytest.raises(CfsError, match="no regular file any more"):
-        rig.colony.portal.call(rig.syncer.apply, plan, Tree(place), "/data")
+        rig.syncer.apply(plan, Tree(place), "/data")
 
 
 def test_the_way_to_a_directory_must_not_lead_through_a_link(rig: Rig, tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_way_to_a_directory_must_not_lead_through_a_link(rig: Rig, tmp_path:
     (tmp_path / "a" / "b").symlink_to(outside)
 
     with pytest.raises(PathError, match="a/b: a link"):
-        rig.colony.portal.call(lambda: rig.syncer.plan(Tree(tmp_path, ("a", "b")), "/data", Policy.KEEP_LOCAL))
+        rig.syncer.plan(Tree(tmp_path, ("a", "b")), "/data", Policy.KEEP_LOCAL)
 
 
 def test_a_file_where_the_store_has_a_directory_is_refused_and_kept(rig: Rig) -> None:

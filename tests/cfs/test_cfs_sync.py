@@ -178,7 +178,7 @@ def test_a_file_that_changed_since_the_directory_was_looked_at_is_stored_as_it_i
     plan = rig.plan(first)
     (first / "log").write_bytes(b"y" * size)
 
-    rig.colony.portal.call(rig.syncer.apply, plan, Tree(first), "/data")
+    rig.syncer.apply(plan, Tree(first), "/data")
 
     assert rig.content("/data", "log") == b"y" * size
 

@@ -368,14 +368,30 @@ def test_a_server_may_live_below_a_path(script: Script, slash: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:50080", "ftp://host", "http://", "/api", "http://host:port", "http://[::1", "x" * 9]
+    "url",
+    [
+        "",
+        "localhost:50080",
+        "ftp://host",
+        "http://",
+        "/api",
+        "http://host:port",
+        "http://[::1",
+        "x" * 9,
+        "http://host:0",
+        "http://host/a b",
+        "http://host/\r\nX: 1",
+        "http://höst",
+    ],
 )
 def test_an_address_that_is_none_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(SettingsError, match="write http://host:port"):
         Client(url, "dev", Identity(KEY))
 
 
-@pytest.mark.parametrize("url", ["http://me:secret@host", "http://host/?key=secret", "http://host/#secret"])
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@host", "http://me:secret@host:x", "http://host/?key=secret", "http://host/#secret"]
+)
 def test_an_address_with_more_than_an_address_is_refused_and_its_secret_not_shown(url: str) -> None:
     with pytest.raises(SettingsError, match="no user, password, query or fragment") as caught:
         Client(url, "dev", Identity(KEY))

@@ -51,15 +51,12 @@ class Rig:
 
     def plan(self, place: Path, label: str = LABEL, policy: Policy = Policy.KEEP_LOCAL, **options: Any) -> Plan:
         """Return what a synchronisation would do."""
-        plan: Plan = self.colony.portal.call(
-            lambda: self.syncer.plan(Tree(place.parent, (place.name,)), label, policy, **options)
-        )
-        return plan
+        return self.syncer.plan(Tree(place.parent, (place.name,)), label, policy, **options)
 
     def sync(self, place: Path, label: str = LABEL, policy: Policy = Policy.KEEP_LOCAL, **options: Any) -> Plan:
         """Synchronise and return what was planned."""
         plan = self.plan(place, label, policy, **options)
-        self.colony.portal.call(lambda: self.syncer.apply(plan, Tree(place.parent, (place.name,)), label))
+        self.syncer.apply(plan, Tree(place.parent, (place.name,)), label)
         return plan
 
     def record(self, label: str, name: str, content: bytes = b"", *, stored: bytes | None = None) -> FileRecord:

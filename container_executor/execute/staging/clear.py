@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from contextlib import suppress
 
-from container_executor.cfs import CfsError
+from container_executor.cfs import CfsError, Syncer
 from container_executor.cfs.clear import clear
 from container_executor.cfs.names import join_label
 from container_executor.cfs.remote import Remote, list_remote
@@ -33,7 +33,8 @@ async def _filled_with(staging: Staging, entry: Entry) -> Remote | None:
     """Return what a snapshot filled a directory with; None where the label did, or nobody knows any more."""
     if entry.snapshot:
         with suppress(ServerError, CfsError):
-            return await snapshot_files(staging.client, await staging.client.snapshot(entry.snapshot))
+            snapshot = await staging.client.snapshot(entry.snapshot)
+            return await staging.run(lambda syncer: snapshot_files(syncer.client, snapshot, syncer.stop))
     return None
 
 
@@ -68,5 +69,8 @@ def _agree(entry: Entry, kept: Kept) -> bool:
 async def _clear(
     staging: Staging, parts: Parts, label: str, without: frozenset[str], filled_with: Remote | None = None
 ) -> list[str]:
-    remote = filled_with if filled_with is not None else await list_remote(staging.client, label, without)
-    return list(await clear(staging.syncer, staging.tree(parts), label, remote, without=without))
+    def work(syncer: Syncer) -> tuple[str, ...]:
+        remote = filled_with if filled_with is not None else list_remote(syncer.client, label, without, syncer.stop)
+        return clear(syncer, staging.tree(parts), label, remote, without=without)
+
+    return list(await staging.run(work))

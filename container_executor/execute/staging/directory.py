@@ -10,8 +10,7 @@ from functools import partial
 
 import attrs
 
-from container_executor.cfs import CfsError, Plan, Policy, Progress, Side, Tree
-from container_executor.cfs.remote import Remote, list_remote
+from container_executor.cfs import CfsError, Plan, Policy, Progress, Side, Syncer, Tree
 from container_executor.cfs.snapshots import snapshot_files
 from container_executor.errors import ServerError
 from container_executor.execute.staging.clear import empty, empty_of_others
@@ -79,7 +78,7 @@ class Directory:
     async def _from_label(self) -> Plan:
         # What differs, or is here only, may be what another job is writing: that is its own to bring out.
         sides = Side.DOWNLOAD if self._shared else Side.ALL
-        plan = await self._compare(await self._listed(), _policy(keeplocal=self.entry.keeplocal_on_start), sides)
+        plan = await self._plan(_policy(keeplocal=self.entry.keeplocal_on_start), sides)
         self._announce(plan, "in")
         await self._move(plan, "in")
         return plan
@@ -90,9 +89,14 @@ class Directory:
             f"snapshot {self.entry.path}",
             f"Downloading snapshot: Label:{snapshot.label} SnapshotID:{self.entry.snapshot} Dir:{self.seen}",
         )
-        remote = await snapshot_files(self.staging.client, snapshot)
         sides = Side.DOWNLOAD if self._shared else Side.DOWNLOAD | Side.CONFLICTS
-        plan = await self._compare(remote, Policy.KEEP_REMOTE, sides)
+
+        def work(syncer: Syncer) -> Plan:
+            remote = snapshot_files(syncer.client, snapshot, syncer.stop)
+            self.tree.make()
+            return syncer.compare(self.tree, remote, Policy.KEEP_REMOTE, without=self.entry.without, sides=sides)
+
+        plan = await self.staging.run(work)
         await self._move(plan, "snapshot")
         return plan
 
@@ -115,7 +119,7 @@ class Directory:
             # Replacing a file here could undo what another job has written into it.
             kept = self._shared and policy is Policy.KEEP_REMOTE
             sides = Side.UPLOAD | Side.DOWNLOAD if kept else Side.ALL
-            plan = await self._compare(await self._listed(), policy, sides)
+            plan = await self._plan(policy, sides)
             self._announce(plan, "out")
             await self._move(plan, "out")
             if lost := [f"{odd.path!r}: {odd.reason}" for odd in plan.oddities if odd.content]:
@@ -144,13 +148,12 @@ class Directory:
             text = f"kept in {path}, because it is stored nowhere else: {shortened(stay)}"
             self.tell(f"kept {self.entry.path}", text)
 
-    async def _listed(self) -> Remote:
-        list_label = partial(list_remote, self.staging.client, self.entry.label, self.entry.without)
-        return await self.staging.syncer.again(list_label)
+    async def _plan(self, policy: Policy, sides: Side) -> Plan:
+        def work(syncer: Syncer) -> Plan:
+            self.tree.make()
+            return syncer.plan(self.tree, self.entry.label, policy, without=self.entry.without, sides=sides)
 
-    async def _compare(self, remote: Remote, policy: Policy, sides: Side) -> Plan:
-        await self.staging.syncer.in_thread(self.tree.make)
-        return await self.staging.syncer.compare(self.tree, remote, policy, without=self.entry.without, sides=sides)
+        return await self.staging.run(work)
 
     def _announce(self, plan: Plan, way: str) -> None:
         self.tell(f"{way} {self.entry.path}", starting(self.entry.label, self.seen, plan))
@@ -159,8 +162,11 @@ class Directory:
 
     async def _move(self, plan: Plan, way: str) -> None:
         progress = Progress()
-        apply = partial(self.staging.syncer.apply, plan, self.tree, self.entry.label, progress)
-        await telling(progress, self.tell, f"{way} {self.seen}", apply)
+
+        def work(syncer: Syncer) -> None:
+            syncer.apply(plan, self.tree, self.entry.label, progress)
+
+        await telling(progress, self.tell, f"{way} {self.seen}", partial(self.staging.run, work))
 
 
 def _policy(*, keeplocal: bool) -> Policy:

@@ -7,12 +7,15 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import anyio
+import anyio.to_thread
 import attrs
 
 from container_executor.backend import Backend
 from container_executor.cfs import Hashes, Syncer, Tree
+from container_executor.cfs.each import AT_ONCE, Stop, stopping
 from container_executor.client import Client
 from container_executor.errors import Problem, SettingsError, UnsupportedError
 from container_executor.execute.staging.errors import StagingError
@@ -23,6 +26,12 @@ from container_executor.settings import Settings
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store
+
+T = TypeVar("T")
+
+
+def _threads() -> anyio.CapacityLimiter:
+    return anyio.CapacityLimiter(AT_ONCE)
 
 
 @attrs.define(eq=False)
@@ -47,6 +56,7 @@ class Staging:
     owner: tuple[int, int] | None = None
     places: Places = attrs.field(factory=Places)
     _syncer: Syncer | None = None
+    _threads: anyio.CapacityLimiter = attrs.field(factory=_threads)
 
     @property
     def syncer(self) -> Syncer:
@@ -66,6 +76,16 @@ class Staging:
             except OSError as error:
                 raise StagingError(f"{self.base}: {error.strerror}", FailureClass.STAGING_IN) from None
         return self._syncer
+
+    async def run(self, work: Callable[[Syncer], T]) -> T:
+        """Return what *work* returns, which blocks a thread. A cancelled wait tells it to stop, and leaves it behind.
+
+        Raises:
+            UnsupportedError: The site has no store.
+        """
+        with stopping(Stop()) as stop:
+            call = partial(work, self.syncer.until(stop))
+            return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
 
     def use(self, settings: Settings) -> None:
         """Let the next process find the store as *settings* say, with the keys that stand there."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from container_executor.cfs import Plan, Progress
-from container_executor.cfs.beside import beside
+from container_executor.execute.staging.beside import beside
 from container_executor.units import format_size
 
 Tell = Callable[[str, str], None]
