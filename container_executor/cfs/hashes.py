@@ -54,17 +54,20 @@ class Hashes:
         rows = [_row(stamp) for stamp in stamps]
         known: dict[_Row, str] = {}
         with self._lock:
-            for start in range(0, len(rows), _TOGETHER):
-                known |= self._kept(rows[start : start + _TOGETHER])
+            for device in {row[0] for row in rows}:
+                inodes = [row[1] for row in rows if row[0] == device]
+                for start in range(0, len(inodes), _TOGETHER):
+                    known |= self._kept(device, inodes[start : start + _TOGETHER])
             return [self._fresh.get(row) or known.get(row, "") for row in rows]
 
-    def _kept(self, rows: Sequence[_Row]) -> dict[_Row, str]:
+    def _kept(self, device: int, inodes: Sequence[int]) -> dict[_Row, str]:
         """Return what the cache has of the files that one question can be about."""
         if self._database is None:
             return {}
-        query = f"SELECT * FROM hashes WHERE (device, inode) IN (VALUES {', '.join(['(?, ?)'] * len(rows))})"  # noqa: S608
+        # Pairs of device and inode, (a, b) IN (VALUES ...), take SQLite four times as long.
+        query = f"SELECT * FROM hashes WHERE device = ? AND inode IN ({', '.join('?' * len(inodes))})"  # noqa: S608
         try:
-            found = self._database.execute(query, [number for row in rows for number in row[:2]]).fetchall()
+            found = self._database.execute(query, [device, *inodes]).fetchall()
         except sqlite3.Error:
             return {}
         return {row[:5]: row[5] for row in found}

@@ -129,7 +129,8 @@ class Tree:
         """
         *below, name = path.split("/")
         with told(self.base, *self.parts, path), self.opened(below, create=True) as directory:
-            partial = _begun(directory, unfinished, name) or self._new(directory, unfinished, name)
+            begun = _begun(directory, unfinished, name) if unfinished else None
+            partial = begun or self._new(directory, unfinished, name)
             try:
                 yield partial
             finally:

@@ -19,8 +19,9 @@ from container_executor.cli.follow import entry_text, follow
 from container_executor.cli.messages import say
 from container_executor.cli.outcome import ended
 from container_executor.cli.output import note
+from container_executor.cli.program import leave
 from container_executor.cli.service import Service
-from container_executor.cli.serving import leave, obey, run_async
+from container_executor.cli.serving import obey, run_async
 from container_executor.client import Client, Identity, ensure_key
 from container_executor.errors import ContainerExecutorError, SettingsError
 from container_executor.execute.daemon import Daemon

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -94,6 +94,14 @@ def program() -> None:
 
     Settings come from flags, the environment (COLONIES_SERVER_HOST, ...) and a file; `container-executor config` shows them.
     """
+
+
+def leave(code: int) -> NoReturn:
+    """End the program now: a thread whose call is stuck, in an engine's client or at a server that is silent, must not keep it."""
+    with suppress(OSError):  # a full disk, or nobody who reads
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager

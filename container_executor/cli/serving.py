@@ -1,17 +1,15 @@
 """Runs the daemon until signals end it, and says what goes on running afterwards."""
 
-import contextlib
 import faulthandler
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import NoReturn
 
 import anyio
 
 from container_executor.cli import daemon_log
-from container_executor.cli.program import Session
+from container_executor.cli.program import Session, leave
 from container_executor.cli.service import Service
 from container_executor.errors import SettingsError
 from container_executor.execute.daemon import Daemon, Phase
@@ -114,11 +112,3 @@ def _say_what_goes_on(daemon: Daemon, service: Service) -> None:
         words = f"jobs go on; start again before {deadline:%H:%M:%S}, or the server gives them to others"
         daemon_log.say(f"{daemon.live} {words}", live=daemon.live, before=deadline.isoformat(timespec="seconds"))
         service.tell(f"ended; {daemon.live} {words}")
-
-
-def leave(code: int) -> NoReturn:
-    """End the program now: a call that is stuck in an engine's client must not keep it."""
-    with contextlib.suppress(OSError):  # a full disk, or nobody who reads
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)

@@ -107,10 +107,9 @@ def cfs_variables(rig: Rig, store_variables: dict[str, str], tmp_path: Path) -> 
 
 @pytest.fixture
 def command(store_options: tuple[str, ...], cfs_variables: dict[str, str]) -> Callable[..., "subprocess.Popen[bytes]"]:
-    """Starts ``cfs sync`` of the label ``/data`` with a directory; more settings may follow."""
-    environment = {**os.environ, **cfs_variables}
+    """Starts ``cfs sync`` of the label ``/data`` with a directory; more settings and variables may follow."""
 
-    def start(place: Path, *settings: str) -> "subprocess.Popen[bytes]":
+    def start(place: Path, *settings: str, **variables: str) -> "subprocess.Popen[bytes]":
         options = [part for option in (*store_options, *settings) for part in ("-o", option)]
         line = [
             sys.executable,
@@ -124,6 +123,7 @@ def command(store_options: tuple[str, ...], cfs_variables: dict[str, str]) -> Ca
             str(place),
             *options,
         ]
+        environment = {**os.environ, **cfs_variables, **variables}
         return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     return start
