@@ -183,8 +183,7 @@ class Syncer:
         with tree.reading(path) as descriptor:
             file = LocalFile(path, Stamp.of(os.fstat(descriptor)))
         with suppress(NotFoundError):
-            find = partial(self.client.from_thread, Client.file, *label_of(label, path))
-            kept = self._again(find, self.stop)
+            kept = self._again(lambda: self.client.from_thread(Client.file, *label_of(label, path)), self.stop)
             if kept.size == file.size and kept.checksum == self.checksum(tree, file):
                 return False
         with self._moving(tree, self.prefix()) as mover, raising() as tally:

@@ -46,11 +46,12 @@ def server_address(text: str) -> Address:
         raise SettingsError(
             "the server's address must have no user, password, query or fragment; write http://host:port"
         )
+    refused = SettingsError(f"{text!r} is no address of a Colonies server; write http://host:port or https://host/path")
     try:
         url = urlsplit(text)
         usable = url.scheme in ("http", "https") and url.hostname and url.port != 0 and _PLAIN.fullmatch(text)
     except ValueError:
-        usable = False
+        raise refused from None
     if not usable:
-        raise SettingsError(f"{text!r} is no address of a Colonies server; write http://host:port or https://host/path")
+        raise refused
     return Address(f"{url.scheme}://{url.netloc}", url.path.rstrip("/"))
