@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 IN_MEMORY = 24 * 2**20
-"""Bytes of content that are in memory at once, however many files are under way."""
+"""Bytes of the content of large files that are in memory at once, however many are under way."""
 
 
 class Budget:

@@ -1,4 +1,4 @@
-"""Objects of an S3 store, by plain requests to addresses that obstore has signed, over connections that are kept.
+"""Objects of an S3 store, by plain requests over connections that are kept.
 
 A small object takes half of the processor time of obstore's own calls (docs/decisions/small-requests-are-our-own.md), and a larger
 one is stored while it is being read: obstore takes it in one piece, all of it in memory, or in the parts of a multipart upload.
@@ -6,12 +6,14 @@ one is stored while it is being read: obstore takes it in one piece, all of it i
 
 import http
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import attrs
 
 from container_executor.cfs.errors import StoreUnavailableError
+from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import refusal
 from container_executor.connections import Connections, Pieces, Reply, Request
 
@@ -27,12 +29,14 @@ class Direct:
     Attributes:
         name: What messages call the store.
         connections: Lead to it.
-        sign: Returns the address of an object, by method and key, with the signature that allows one request.
+        signer: Signs.
+        root: Path that all its objects are below.
     """
 
     name: str
     connections: Connections
-    sign: Callable[[str, str], str]
+    signer: Signer
+    root: str
 
     def put(self, key: str, body: memoryview | bytes | bytearray | Pieces) -> None:
         """Store an object. An error among the pieces of a body leaves none.
@@ -44,6 +48,11 @@ class Direct:
         """
         with self._asking("PUT", key, body=body) as reply:
             reply.read(_ANSWER)
+
+    def get(self, key: str, most: int) -> bytes | None:
+        """Return an object; None where it has more than *most* bytes. Raises as :meth:`getting` does."""
+        with self._asking("GET", key) as reply:
+            return reply.read(most)
 
     @contextmanager
     def getting(self, key: str, start: int = 0) -> Iterator[Iterator[bytes | memoryview]]:
@@ -67,9 +76,9 @@ class Direct:
         headers: dict[str, str] | None = None,
         body: memoryview | bytes | bytearray | Pieces = b"",
     ) -> Iterator[Reply]:
-        url = self.sign(method, key)
-        target = url[url.index("/", len("https://")) :]
-        with self.connections.asking(Request(method, target, headers or {}, body)) as reply:
+        path = f"{self.root}/{quote(key)}"
+        signed = self.signer.headers(method, path) | (headers or {})
+        with self.connections.asking(Request(method, path, signed, body)) as reply:
             if reply.status // 100 != 2:
                 self._refused(reply)
             yield reply

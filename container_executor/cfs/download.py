@@ -49,27 +49,18 @@ def unfinished_path(file: RemoteFile) -> str:
 
 
 def _fetch_small(mover: Mover, file: RemoteFile) -> None:
-    with mover.budget.taking(file.size), mover.counting() as moved:
-        content = _content(mover, file)
-        checksum = hashlib.sha256(content).hexdigest()
-        _compare(file, len(content), checksum)
-        mover.check()
-        with mover.turn, mover.tree.partial(file.path) as partial:
-            partial.write(content)
-            stamp = Stamp.of(partial.finish())
-        moved(len(content))
-    mover.hashes.learn(stamp, checksum)
-
-
-def _content(mover: Mover, file: RemoteFile) -> bytes:
-    """Return what the store has of a small file, no more than a piece beyond its size."""
-    content = bytearray()
     # An empty file is not asked for: the official client stores no object for it.
-    for piece in mover.store.read(file.object) if file.size else ():
-        content += piece
-        if len(content) > file.size:
-            break
-    return bytes(content)
+    content = mover.store.content(file.object, file.size) if file.size else b""
+    if content is None:
+        raise _differs(file, f"more than {file.size} bytes")
+    checksum = hashlib.sha256(content).hexdigest()
+    _compare(file, len(content), checksum)
+    mover.check()
+    with mover.turn, mover.tree.partial(file.path) as partial:
+        partial.write(content)
+        stamp = Stamp.of(partial.finish())
+    mover.moved(len(content))
+    mover.hashes.learn(stamp, checksum)
 
 
 def _fetch_large(mover: Mover, file: RemoteFile) -> None:
@@ -98,10 +89,14 @@ def _fetch_large(mover: Mover, file: RemoteFile) -> None:
 
 def _compare(file: RemoteFile, size: int, checksum: str) -> None:
     if (size, checksum) != (file.size, file.checksum.lower()):
-        raise ContentError(
-            f"{file.path}: what the store has ({size} bytes, SHA-256 {checksum[:12]}...) is not what the record says "
-            f"({file.size} bytes, {file.checksum[:12]}...); put the file again"
-        )
+        raise _differs(file, f"{size} bytes, SHA-256 {checksum[:12]}...")
+
+
+def _differs(file: RemoteFile, found: str) -> ContentError:
+    return ContentError(
+        f"{file.path}: what the store has ({found}) is not what the record says "
+        f"({file.size} bytes, {file.checksum[:12]}...); put the file again"
+    )
 
 
 def _go_on(mover: Mover, partial: Partial, file: RemoteFile) -> tuple["hashlib._Hash", int]:

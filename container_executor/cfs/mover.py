@@ -35,7 +35,7 @@ class Mover:
         hashes: Learns the checksums of what was moved.
         prefix: Begins the keys of what is stored.
         moved: Told the bytes of each piece that was moved.
-        budget: Bounds the memory of all movers together.
+        budget: Bounds the memory that the large files of all movers take; small ones are bounded by how many are under way.
         stop: Ends what is under way, before anything gets its final name.
         turn: Held while a small file is read or written: threads whose many short system calls are made side by side fight for
             the interpreter's lock, and twelve take three times the processor time of one (docs/decisions/small-requests-are-our-own.md).

@@ -1,7 +1,7 @@
 """The object store that holds the contents: S3 or a local folder, by short blocking calls that threads make.
 
 Its calls are the synchronous ones of obstore: they need no event loop, so an interpreter that exits never meets one of their
-callbacks. Memory is bounded by the caller, who never has more than :data:`~container_executor.cfs.budget.IN_MEMORY` under way.
+callbacks. Memory is bounded by the caller, who never has much more than :data:`~container_executor.cfs.budget.IN_MEMORY` under way.
 """
 
 import http
@@ -18,21 +18,23 @@ import attrs
 
 from container_executor.cfs.direct import NO_BUCKET, Direct
 from container_executor.cfs.errors import ObjectMissingError, StoreDeniedError, StoreUnavailableError
+from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import translated
 from container_executor.connections import SILENCE, Connections, Pieces, is_direct, tls_context
 from container_executor.errors import SettingsError
-from container_executor.settings import Settings, StoreKind
+from container_executor.settings import CfsSettings, Settings, StoreKind
 
 if TYPE_CHECKING:  # stubs: they are not there at run time
     from obstore import GetOptions
     from obstore.store import RetryConfig
 
 CHUNK = 2**18
+REGION = "us-east-1"
+"""Where a store is that says nothing of it."""
 _KEY = 64
 _CONNECT = timedelta(seconds=5)
 _RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-_SIGNED = timedelta(hours=1)
-"""A signature is looked at when the request begins, so it need not last as long as the transfer."""
+_SIGNED = timedelta(minutes=15)
 _TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
 
 
@@ -61,14 +63,14 @@ class Store:
         name: What messages call it.
         place: What file records say of it.
         verify: Whether certificates are checked.
-        connections: Lead to it; None where all goes through obstore, as it does in a folder and through a proxy.
+        direct: Leads to its objects; None where all goes through obstore, as it does in a folder and through a proxy.
     """
 
     name: str
     place: Place
     _open: Callable[[], Any]
     verify: bool = True
-    connections: Connections | None = None
+    direct: Direct | None = None
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
@@ -80,14 +82,10 @@ class Store:
     def _opened(self) -> Any:
         return self._open()
 
-    @cached_property
-    def _direct(self) -> Direct | None:
-        return Direct(self.name, self.connections, self._sign) if self.connections is not None else None
-
     @property
     def streams(self) -> bool:
         """It takes an object piece by piece."""
-        return self._direct is not None
+        return self.direct is not None
 
     def new_key(self, prefix: str = "") -> str:
         """Return a key that no object has: 64 hex digits, as the official client makes them, of which *prefix* is the first."""
@@ -95,18 +93,18 @@ class Store:
 
     def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store an object in one piece."""
-        if self._direct is not None:
-            self._making_bucket(partial(self._direct.put, key, data))
+        if self.direct is not None:
+            self._making_bucket(partial(self.direct.put, key, data))
         else:
             self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
 
     def put_streamed(self, key: str, size: int, pieces: Iterable[memoryview]) -> None:
         """Store an object of *size* bytes while it is being read; none of it but a piece is in memory. See :attr:`streams`."""
-        if self._direct is None:
+        if self.direct is None:
             raise ValueError(f"{self.name} takes no object piece by piece")
         try:
             with self._told():
-                self._direct.put(key, Pieces(size, pieces))
+                self.direct.put(key, Pieces(size, pieces))
         except ObjectMissingError:
             self._make_bucket()
             raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made") from None
@@ -135,14 +133,26 @@ class Store:
 
     def read(self, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
         """Yield the content of an object piece by piece, from the byte *start*."""
-        if self._direct is not None:
-            with self._told(), self._direct.getting(key, start) as pieces:
+        if self.direct is not None:
+            with self._told(), self.direct.getting(key, start) as pieces:
                 yield from pieces
             return
         options: GetOptions = {"range": {"offset": start}} if start else {}
         with self._told():
             for piece in _obstore().get(self._inner, key, options=options).stream(min_chunk_size=CHUNK):
                 yield memoryview(piece)
+
+    def content(self, key: str, most: int) -> bytes | None:
+        """Return the content of a small object; None where it has more than *most* bytes."""
+        if self.direct is not None:
+            with self._told():
+                return self.direct.get(key, most)
+        content = bytearray()
+        for piece in self.read(key):
+            content += piece
+            if len(content) > most:
+                return None
+        return bytes(content)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; one that is not there is fine."""
@@ -183,7 +193,7 @@ class Store:
         import urllib.error  # noqa: PLC0415 - once in the life of a bucket
         import urllib.request  # noqa: PLC0415
 
-        url = self._sign("PUT", "")
+        url = _obstore().sign(self._inner, "PUT", "", _SIGNED)
         context = tls_context(verify=self.verify)
         request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
         try:
@@ -197,10 +207,6 @@ class Store:
             ) from None
         except OSError as error:
             raise StoreUnavailableError(f"{self.name} does not answer: {error}") from None
-
-    def _sign(self, method: str, key: str) -> str:
-        url: str = _obstore().sign(self._inner, method, key, _SIGNED)
-        return url
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -246,7 +252,7 @@ def _s3(settings: Settings) -> Store:
         return _obstore().store.S3Store(
             cfs.bucket,
             endpoint=f"{'https' if tls else 'http'}://{host}",
-            region=cfs.region or "us-east-1",
+            region=cfs.region or REGION,
             access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
             secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
             virtual_hosted_style_request=False,
@@ -262,6 +268,16 @@ def _s3(settings: Settings) -> Store:
         )
 
     place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
+    name = f"the file store {host}/{cfs.bucket}"
+    return Store(name, place, opened, verify, _direct(name, cfs, host, tls=tls))
+
+
+def _direct(name: str, cfs: CfsSettings, host: str, *, tls: bool) -> Direct | None:
     scheme = "https" if tls else "http"
-    connections = Connections(f"{scheme}://{host}", verify=verify) if is_direct(scheme, host) else None
-    return Store(f"the file store {host}/{cfs.bucket}", place, opened, verify, connections)
+    if not is_direct(scheme, host):
+        return None
+    host, _, above = host.partition("/")
+    access_key, secret_key = (key.reveal() if key else "" for key in (cfs.access_key, cfs.secret_key))
+    signer = Signer(host, cfs.region or REGION, access_key, secret_key)
+    connections = Connections(f"{scheme}://{host}", verify=not cfs.skip_verify)
+    return Direct(name, connections, signer, f"/{above}/{cfs.bucket}".replace("//", "/"))

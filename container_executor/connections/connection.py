@@ -1,15 +1,22 @@
-"""One connection: bytes out and in, each within its time."""
+"""One connection: bytes out and in, each within its time.
+
+The socket never blocks: what it takes at once needs one call of the operating system, where a socket with a time limit needs two.
+"""
 
 import select
 import socket
 import time
+from typing import TYPE_CHECKING, ClassVar
 
 from container_executor.connections.request import PIECE, Request
+
+if TYPE_CHECKING:
+    from container_executor.connections.reply import _Parsed
 
 CONNECT = 10.0
 """Seconds for a connection."""
 SILENCE = 30.0
-"""Seconds without a byte of an answer, or without a piece that is taken."""
+"""Seconds without a byte of an answer, or without a byte that is taken."""
 IDLE = 60.0
 """Seconds after which a connection that nobody uses is not used again; the Go server closes those that were idle for 120."""
 
@@ -19,36 +26,60 @@ class Connection:
 
     Attributes:
         since: When it was last used, in monotonic seconds.
+        parsed: What has read answers over it and can read the next one.
     """
+
+    _blocked: ClassVar[tuple[type[OSError], ...]] = (BlockingIOError,)
 
     def __init__(self, opened: socket.socket) -> None:
         """Take an open socket."""
+        opened.setblocking(False)
         self._socket = opened
         self._buffer = memoryview(bytearray(PIECE))
+        self._arrives, self._takes = select.poll(), select.poll()
+        self._arrives.register(opened, select.POLLIN)
+        self._takes.register(opened, select.POLLOUT)
         self.since = 0.0
+        self.parsed: _Parsed | None = None
 
     def usable(self) -> bool:
         """Return whether a request can go over it: the server has not ended it, nor has it been idle for long."""
-        if time.monotonic() - self.since > IDLE:
-            return False
-        poll = select.poll()
-        poll.register(self._socket, select.POLLIN)
-        return not poll.poll(0)
+        return time.monotonic() - self.since <= IDLE and not self._arrives.poll(0)
 
     def send(self, request: Request, host: str, end: float) -> bool:
         """Send a request; return False where the server wanted no more of it, whose answer tells why."""
         try:
             for piece in request.sent(host):
-                self._socket.settimeout(time_left(end, SILENCE))
-                self._socket.sendall(piece)
+                self._send(memoryview(piece), end)
         except (BrokenPipeError, ConnectionResetError):
             return False
         return True
 
+    def _send(self, view: memoryview, end: float) -> None:
+        while view:
+            try:
+                view = view[self._socket.send(view) :]
+            except self._blocked as error:
+                self._wait(self._awaited(error, self._takes), end)
+
     def receive(self, end: float) -> memoryview:
         """Return what comes next, valid until the next call; nothing where the server ended the connection."""
-        self._socket.settimeout(time_left(end, SILENCE))
-        return self._buffer[: self._socket.recv_into(self._buffer)]
+        self._before_receiving(end)
+        while True:
+            try:
+                return self._buffer[: self._socket.recv_into(self._buffer)]
+            except self._blocked as error:
+                self._wait(self._awaited(error, self._arrives), end)
+
+    def _before_receiving(self, end: float) -> None:
+        self._wait(self._arrives, end)
+
+    def _awaited(self, _error: OSError, usual: select.poll) -> select.poll:
+        return usual
+
+    def _wait(self, poll: select.poll, end: float) -> None:
+        if not poll.poll(1000 * time_left(end, SILENCE)):
+            raise TimeoutError("nothing moved for too long")
 
     def close(self) -> None:
         """Close it."""

@@ -82,19 +82,22 @@ class Connections:
                 if connection.usable():
                     return connection
                 connection.close()
-        return Connection(self._open(end))
+        return self._open(end)
 
-    def _open(self, end: float) -> socket.socket:
+    def _open(self, end: float) -> Connection:
         opened = socket.create_connection((self._name, self._port), timeout=time_left(end, CONNECT))
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if not self._tls:
-                return opened
-            self._context = self._context or tls_context(verify=self._verify)
-            return self._context.wrap_socket(opened, server_hostname=self._name)
+            return self._secured(opened) if self._tls else Connection(opened)
         except BaseException:
             opened.close()
             raise
+
+    def _secured(self, opened: socket.socket) -> Connection:
+        from container_executor.connections.secured import Secured  # noqa: PLC0415 - most servers of a laptop have no TLS
+
+        self._context = self._context or tls_context(verify=self._verify)
+        return Secured(self._context.wrap_socket(opened, server_hostname=self._name))
 
 
 def _answer(connection: Connection, end: float, *, whole: bool) -> Reply:

@@ -20,11 +20,15 @@ class _Parsed:
     """What the parser has found of an answer; its ``on_`` methods are called by the parser."""
 
     def __init__(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the answer before."""
         self.status = 0
         self.headers = list[tuple[bytes, bytes]]()
         self.body = list[bytes]()
         self.whole = self.keep = self._beyond = False
-        self._parser: Any = httptools.HttpResponseParser(self)
 
     def feed(self, data: memoryview) -> None:
         try:
@@ -68,7 +72,9 @@ class Reply:
     def __init__(self, connection: Connection, end: float) -> None:
         """Receive status and headers."""
         self._connection, self._end = connection, end
-        self._parsed = parsed = _Parsed()
+        self._parsed = parsed = connection.parsed or _Parsed()
+        connection.parsed = None
+        parsed.begin()
         received = 0
         while not parsed.status:
             if received > _MOST_HEADERS:
@@ -128,6 +134,8 @@ class Reply:
         data = self._connection.receive(self._end)
         if data:
             self._parsed.feed(data)
+            if self.reusable:
+                self._connection.parsed = self._parsed
         elif not self._parsed.status or self.header("transfer-encoding"):
             raise ConnectionResetError(_CUT)
         else:
