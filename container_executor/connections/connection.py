@@ -74,7 +74,7 @@ class Connection:
     def _before_receiving(self, end: float) -> None:
         self._wait(self._arrives, end)
 
-    def _awaited(self, _error: OSError, usual: select.poll) -> select.poll:
+    def _awaited(self, error: OSError, usual: select.poll) -> select.poll:  # noqa: ARG002 - only TLS may have to wait for the other
         return usual
 
     def _wait(self, poll: select.poll, end: float) -> None:

@@ -14,5 +14,5 @@ class Secured(Connection):
     def _before_receiving(self, end: float) -> None:
         """Wait for nothing: what comes next may have been read and decrypted already."""
 
-    def _awaited(self, error: OSError, _usual: select.poll) -> select.poll:
+    def _awaited(self, error: OSError, usual: select.poll) -> select.poll:  # noqa: ARG002 - the error tells
         return self._arrives if isinstance(error, ssl.SSLWantReadError) else self._takes

@@ -65,7 +65,10 @@ def _items(value: dict[str, Any] | list[Any]) -> list[Any]:
 
 def dump(value: Any) -> str:
     """Write JSON as it is stored and sent: compact, and valid UTF-8 whatever surrogates the input held."""
-    return whole(json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+    return whole(_ENCODER.encode(value))
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def whole(value: str) -> str:

@@ -86,9 +86,11 @@ def executor_state(db: sqlite3.Connection, colony: str, executorid: str) -> int 
 
 def require_member(db: sqlite3.Connection, colony: str, caller: str) -> None:
     """Refuse a key that is neither a user nor an approved executor of the colony."""
-    if executor_state(db, colony, caller) == APPROVED:
-        return
-    if db.execute("SELECT 1 FROM users WHERE colony = ? AND userid = ?", (colony, caller)).fetchone() is None:
+    query = (
+        "SELECT 1 FROM users WHERE colony = ? AND userid = ? "
+        "UNION ALL SELECT 1 FROM executors WHERE colony = ? AND executorid = ? AND state = ?"
+    )
+    if db.execute(query, (colony, caller, colony, caller, APPROVED)).fetchone() is None:
         colony_id(db, colony)
         raise Refused(403, f"Access denied, not a member of Colony with name <{colony}>")
 

@@ -33,6 +33,21 @@ def test_revisions_grow_over_all_files_and_the_newest_counts(town: "Town") -> No
     assert [(each["name"], each["checksum"]) for each in listed] == [("x", "2"), ("y", "ab")]
 
 
+@pytest.mark.parametrize("name", ["plain", 'quote" and \\', "\x01\x1f\n\t\b\f\r\x7f", "<&>'/", "åé\u2028\U0001f600"])
+def test_a_record_is_answered_found_and_listed_as_it_was_given(town: "Town", name: str) -> None:
+    added = add(town, "/a", name, size=-7)
+
+    assert (added["name"], added["size"]) == (name, -7)
+    assert town.call("user", "getfilemsg", colonyname=COLONY, label="/a", name=name) == [added]
+    assert town.call("user", "getfilesmsg", colonyname=COLONY, label="/a") == [
+        {"name": name, "checksum": "ab", "size": -7, "s3filename": f"/a/{name}"}
+    ]
+
+
+def test_nothing_is_listed_under_an_unknown_label(town: "Town") -> None:
+    assert town.call("user", "getfilesmsg", colonyname=COLONY, label="/none") == []
+
+
 def test_a_revision_number_is_never_given_twice(town: "Town") -> None:
     first = add(town, "/a", "x")
     town.call("user", "removefilemsg", colonyname=COLONY, fileid=first["fileid"])
