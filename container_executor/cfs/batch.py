@@ -84,6 +84,10 @@ class Batch(Generic[F]):
         self._size = sum(file.size for file in files)
         self._reached = reached
 
+    def waiting(self) -> list[F]:
+        """Return the files that are not done."""
+        return list(self._waiting)
+
     def run(self, work: Callable[[F], None]) -> None:
         """Do *work* on one file after the other; its first error ends the run before that file."""
         while self._waiting:
@@ -92,7 +96,7 @@ class Batch(Generic[F]):
 
     def reached(self) -> int:
         """Return how many bytes need not be moved again."""
-        waiting = list(self._waiting)
+        waiting = self.waiting()
         return self._size - sum(file.size for file in waiting) + (self._reached(waiting[0]) if waiting else 0)
 
 

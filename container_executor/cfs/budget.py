@@ -1,4 +1,4 @@
-"""Memory that several threads share."""
+"""Memory, or places, that several threads share."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ IN_MEMORY = 24 * 2**20
 
 
 class Budget:
-    """Memory that several threads share."""
+    """So much of something that several threads share."""
 
     def __init__(self, size: int = IN_MEMORY) -> None:
         self._size = size
@@ -18,7 +18,7 @@ class Budget:
 
     @contextmanager
     def taking(self, size: int) -> Iterator[None]:
-        """Hold *size* bytes, waiting for others; more than there is counts as all of it."""
+        """Hold *size* of it, waiting for others; more than there is counts as all of it."""
         size = min(size, self._size)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= size)

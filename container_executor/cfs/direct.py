@@ -15,7 +15,7 @@ import attrs
 from container_executor.cfs.errors import StoreUnavailableError
 from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import refusal
-from container_executor.connections import Connections, Pieces, Reply, Request
+from container_executor.connections import Asked, Connections, Pieces, Reply, Request
 
 NO_BUCKET = "NoSuchBucket"
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
@@ -46,13 +46,17 @@ class Direct:
             StoreError: The store refused, or failed.
             OSError: It does not answer, or ended the connection too early.
         """
-        with self._asking("PUT", key, body=body) as reply:
-            reply.read(_ANSWER)
+        with self.connections.asking(self._request("PUT", key, body=body)) as reply:
+            self._accepted(reply).read(_ANSWER)
 
-    def get(self, key: str, most: int) -> bytes | None:
-        """Return an object; None where it has more than *most* bytes. Raises as :meth:`getting` does."""
-        with self._asking("GET", key) as reply:
-            return reply.read(most)
+    def ask(self, key: str) -> Asked:
+        """Ask for an object. Raises as :meth:`getting` does."""
+        return self.connections.ask(self._request("GET", key))
+
+    def content(self, asked: Asked, most: int) -> bytes | None:
+        """Return an object that was asked for; None where it has more than *most* bytes. Raises as :meth:`getting` does."""
+        with asked.answer() as reply:
+            return self._accepted(reply).read(most)
 
     @contextmanager
     def getting(self, key: str, start: int = 0) -> Iterator[Iterator[bytes | memoryview]]:
@@ -63,27 +67,25 @@ class Direct:
             OSError: It does not answer, or ended the connection too early.
         """
         headers = {"Range": f"bytes={start}-"} if start else {}
-        with self._asking("GET", key, headers=headers) as reply:
+        with self.connections.asking(self._request("GET", key, headers)) as reply:
+            self._accepted(reply)
             if start and reply.status != http.HTTPStatus.PARTIAL_CONTENT:
                 raise StoreUnavailableError(f"{self.name} sent all of an object of which a part was asked for")
             yield reply.pieces()
 
-    @contextmanager
-    def _asking(
+    def _request(
         self,
         method: str,
         key: str,
         headers: dict[str, str] | None = None,
         body: memoryview | bytes | bytearray | Pieces = b"",
-    ) -> Iterator[Reply]:
+    ) -> Request:
         path = f"{self.root}/{quote(key)}"
-        signed = self.signer.headers(method, path) | (headers or {})
-        with self.connections.asking(Request(method, path, signed, body)) as reply:
-            if reply.status // 100 != 2:
-                self._refused(reply)
-            yield reply
+        return Request(method, path, self.signer.headers(method, path) | (headers or {}), body)
 
-    def _refused(self, reply: Reply) -> None:
+    def _accepted(self, reply: Reply) -> Reply:
+        if reply.status // 100 == 2:
+            return reply
         found = _CODE.search(reply.read(_ANSWER) or b"")
         code = found[1].decode() if found else ""
         if code == NO_BUCKET:

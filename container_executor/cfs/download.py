@@ -5,6 +5,7 @@ or not at all. A large one that was cut off stays under that other name, and the
 """
 
 import hashlib
+from collections.abc import Callable
 
 from container_executor.cfs.errors import ContentError, ObjectMissingError
 from container_executor.cfs.hashes import PIECE
@@ -21,16 +22,27 @@ COMING = 3 * 2**20
 _DIGITS = 16
 
 
-def fetch(mover: Mover, file: RemoteFile) -> None:
+def fetch(mover: Mover, file: RemoteFile, small: Callable[[RemoteFile], bytes | None]) -> None:
     """Put the content of a file into the directory, whole, or not at all.
+
+    Args:
+        mover: Knows both sides.
+        file: The file.
+        small: Returns the content of a small one; None where it has more bytes than the file should.
 
     Raises:
         ContentError: What the store has is not what the record says, in any of several tries.
         CfsError: It could not be fetched or written.
     """
-    way = _fetch_small if file.size <= SMALL else _fetch_large
+
+    def work() -> None:
+        if file.size <= SMALL:
+            _write_small(mover, file, small(file))
+        else:
+            _fetch_large(mover, file)
+
     try:
-        mover.tried(lambda: way(mover, file), file.path, ContentError)
+        mover.tried(work, file.path, ContentError)
     except ObjectMissingError as error:
         raise ContentError(f"{file.path}: the content is not in the store: {error}; put the file again") from error
 
@@ -48,15 +60,13 @@ def unfinished_path(file: RemoteFile) -> str:
     return f"{above}{slash}{PARTIAL}{hashlib.sha256(f'{name}/{file.checksum}'.encode()).hexdigest()[:_DIGITS]}"
 
 
-def _fetch_small(mover: Mover, file: RemoteFile) -> None:
-    # An empty file is not asked for: the official client stores no object for it.
-    content = mover.store.content(file.object, file.size) if file.size else b""
+def _write_small(mover: Mover, file: RemoteFile, content: bytes | None) -> None:
     if content is None:
         raise _differs(file, f"more than {file.size} bytes")
     checksum = hashlib.sha256(content).hexdigest()
     _compare(file, len(content), checksum)
     mover.check()
-    with mover.turn, mover.tree.partial(file.path) as partial:
+    with mover.turn, mover.directory.partial(file.path) as partial:
         partial.write(content)
         stamp = Stamp.of(partial.finish())
     mover.moved(len(content))
@@ -102,9 +112,9 @@ def _differs(file: RemoteFile, found: str) -> ContentError:
 def _go_on(mover: Mover, partial: Partial, file: RemoteFile) -> tuple["hashlib._Hash", int]:
     """Return the checksum and the size of what an earlier run has left, which is the beginning of the file or nothing."""
     digest, size = hashlib.sha256(), 0
-    if partial.size() > file.size:
+    if partial.size > file.size:
         partial.clear()
-    for piece in partial.pieces(PIECE) if partial.size() else ():
+    for piece in partial.pieces(PIECE) if partial.size else ():
         mover.check()
         size += len(piece)
         digest.update(piece)

@@ -11,7 +11,7 @@ from container_executor.cfs.budget import Budget
 from container_executor.cfs.each import Stop
 from container_executor.cfs.errors import CfsError, ChangingError
 from container_executor.cfs.hashes import Hashes
-from container_executor.cfs.tree import Tree
+from container_executor.cfs.tree import LastDirectory, Tree
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored
@@ -23,6 +23,10 @@ Counter = Callable[[int], None]
 SMALL = 2**18
 """A file of at most so many bytes is in memory whole, and one is read or written at a time."""
 TRIES = 3
+
+
+def _nothing_yet(mover: "Mover") -> LastDirectory:
+    return LastDirectory(mover.tree)
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +43,8 @@ class Mover:
         stop: Ends what is under way, before anything gets its final name.
         turn: Held while a small file is read or written: threads whose many short system calls are made side by side fight for
             the interpreter's lock, and twelve take three times the processor time of one (docs/decisions/small-requests-are-our-own.md).
-            Each directory has its own, so that one on a file system that hangs holds up no other.
+            Each mover has its own, so that one on a file system that hangs holds up no other.
+        directory: Where the last small file was; used in turn.
     """
 
     store: "Store"
@@ -50,6 +55,11 @@ class Mover:
     budget: Budget = attrs.field(factory=Budget)
     stop: Stop = attrs.field(factory=Stop)
     turn: threading.Lock = attrs.field(factory=threading.Lock)
+    directory: LastDirectory = attrs.field(init=False, default=attrs.Factory(_nothing_yet, takes_self=True))
+
+    def own(self) -> "Mover":
+        """Return one that shares all with this one but the directory that is open: a batch is in one, others in others."""
+        return attrs.evolve(self)
 
     @contextmanager
     def counting(self) -> Iterator[Counter]:

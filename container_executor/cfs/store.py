@@ -20,7 +20,7 @@ from container_executor.cfs.direct import NO_BUCKET, Direct
 from container_executor.cfs.errors import ObjectMissingError, StoreDeniedError, StoreUnavailableError
 from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import translated
-from container_executor.connections import SILENCE, Connections, Pieces, is_direct, tls_context
+from container_executor.connections import SILENCE, Asked, Connections, Pieces, is_direct, tls_context
 from container_executor.errors import SettingsError
 from container_executor.settings import CfsSettings, Settings, StoreKind
 
@@ -145,14 +145,27 @@ class Store:
     def content(self, key: str, most: int) -> bytes | None:
         """Return the content of a small object; None where it has more than *most* bytes."""
         if self.direct is not None:
-            with self._told():
-                return self.direct.get(key, most)
+            return self.answer(self.ask(key), most)
         content = bytearray()
         for piece in self.read(key):
             content += piece
             if len(content) > most:
                 return None
         return bytes(content)
+
+    def ask(self, key: str) -> Asked:
+        """Ask for a small object, where the store has a :attr:`direct` way; :meth:`answer` returns it."""
+        if self.direct is None:
+            raise ValueError(f"{self.name} cannot be asked without waiting for the answer")
+        with self._told():
+            return self.direct.ask(key)
+
+    def answer(self, asked: Asked, most: int) -> bytes | None:
+        """Return the content of a small object that was asked for; None where it has more than *most* bytes."""
+        if self.direct is None:
+            raise ValueError(f"{self.name} was not asked")
+        with self._told():
+            return self.direct.content(asked, most)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; one that is not there is fine."""

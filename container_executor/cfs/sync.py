@@ -6,15 +6,15 @@ is kept.
 """
 
 import os
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
+from container_executor.cfs.ahead import Ahead
 from container_executor.cfs.batch import Batch, F, Progress, Tally, batches, raising
 from container_executor.cfs.budget import Budget
 from container_executor.cfs.download import fetch, reached, unfinished_path
@@ -40,8 +40,8 @@ PREFIX = 16
 """Hex digits that tell the contents of one colony from those of others in the same store."""
 
 
-def _places() -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(AT_ONCE)
+def _places() -> Budget:
+    return Budget(AT_ONCE)
 
 
 @attrs.frozen(eq=False)
@@ -67,7 +67,7 @@ class Syncer:
     patience: float = PATIENCE
     files_at_once: int = AT_ONCE
     stop: Stop = attrs.field(factory=Stop)
-    places: threading.BoundedSemaphore = attrs.field(factory=_places)
+    places: Budget = attrs.field(factory=_places)
     budget: Budget = attrs.field(factory=Budget)
 
     def until(self, stop: Stop) -> "Syncer":
@@ -138,7 +138,7 @@ class Syncer:
         return self._checksum(tree, file, self.stop)
 
     def _checksum(self, tree: Tree, file: LocalFile, stop: Stop) -> str:
-        with self.places:
+        with self.places.taking(1):
             return checksum_of(tree, file, self.hashes, stop)
 
     # --- doing --------------------------------------------------------------------------------------------------------
@@ -191,17 +191,21 @@ class Syncer:
         return True
 
     def _down(self, mover: Mover, files: Sequence[RemoteFile], tally: Tally) -> None:
-        batch = Batch(files, partial(reached, mover))
+        batch, mover = Batch(files, partial(reached, mover)), mover.own()
 
-        def down(file: RemoteFile) -> None:
+        def down(ahead: Ahead, file: RemoteFile) -> None:
             with tally.one():
-                fetch(mover, file)
+                fetch(mover, file, ahead.content)
                 tally.progress.done()
 
-        self._run(batch, down, mover.stop)
+        def run() -> None:
+            with closing(Ahead(self.store, batch.waiting())) as ahead, self.places.taking(ahead.places):
+                batch.run(partial(down, ahead))
+
+        self._again(run, mover.stop, batch.reached)
 
     def _up(self, mover: Mover, files: Sequence[LocalFile], root: str, tally: Tally) -> None:
-        batch, stored = Batch(files), list[FileRecord]()
+        batch, stored, mover = Batch(files), list[FileRecord](), mover.own()
 
         def up(file: LocalFile) -> None:
             with tally.one():
@@ -228,11 +232,11 @@ class Syncer:
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _run(self, batch: Batch[F], work: Callable[[F], None], stop: Stop) -> None:
-        def placed() -> None:
-            with self.places:
+        def run() -> None:
+            with self.places.taking(1):
                 batch.run(work)
 
-        self._again(placed, stop, batch.reached)
+        self._again(run, stop, batch.reached)
 
     def _again(self, call: Callable[[], T], stop: Stop, reached: Callable[[], int] = lambda: 0) -> T:
         return again(call, self.patience, stop, reached)

@@ -6,6 +6,7 @@ an ``openat`` with ``O_NOFOLLOW``, and each operation opens its own descriptors.
 
 import errno
 import fcntl
+import itertools
 import os
 import secrets
 import stat
@@ -23,6 +24,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GO_ON = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OURS, _NUMBERS = secrets.token_hex(8), itertools.count()
+"""Begins the names of unfinished files, which no other program uses, and ends them."""
 AWAITED = 2**20
 """A file of more bytes gets its name when the disk has it; for thousands of small ones that wait would be most of the time."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -56,13 +59,14 @@ class Tree:
             DiskError: It cannot be opened or made.
             FileNotFoundError: It is not there.
         """
-        descriptor = self._open(below, create=create)
+        descriptor = self.descriptor(below, create=create)
         try:
             yield descriptor
         finally:
             os.close(descriptor)
 
-    def _open(self, below: Sequence[str], *, create: bool) -> int:
+    def descriptor(self, below: Sequence[str], *, create: bool) -> int:
+        """Return a descriptor as :meth:`opened` yields it, which the caller closes."""
         way = [*self.parts, *below]
         with told(self.base):
             descriptor = os.open(self.base, _DIRECTORY)
@@ -105,8 +109,15 @@ class Tree:
             PathError: It is a link, or no regular file.
             DiskError: It cannot be read, or is not there any more.
         """
-        *below, name = path.split("/")
-        with told(self.base, *self.parts, path), self.opened(below) as directory:
+        *below, _name = path.split("/")
+        with self.opened(below) as directory, self.reading_in(directory, path) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def reading_in(self, directory: int, path: str) -> Iterator[int]:
+        """Do what :meth:`reading` does, by a descriptor of the directory that the file is in."""
+        name = path.rpartition("/")[2]
+        with told(self.base, *self.parts, path):
             # A device must not even be opened: that alone may do something.
             if not stat.S_ISREG(os.lstat(name, dir_fd=directory).st_mode):
                 raise PathError(f"{self.path / path}: no regular file any more")
@@ -127,8 +138,15 @@ class Tree:
             unfinished: Its name until then. What an earlier run has left under it is gone on with, and what this one leaves
                 stays for the next. Without such a name nothing stays.
         """
-        *below, name = path.split("/")
-        with told(self.base, *self.parts, path), self.opened(below, create=True) as directory:
+        *below, _name = path.split("/")
+        with self.opened(below, create=True) as directory, self.partial_in(directory, path, unfinished) as partial:
+            yield partial
+
+    @contextmanager
+    def partial_in(self, directory: int, path: str, unfinished: str = "") -> Iterator["Partial"]:
+        """Do what :meth:`partial` does, by a descriptor of the directory that the file will be in."""
+        name = path.rpartition("/")[2]
+        with told(self.base, *self.parts, path):
             begun = _begun(directory, unfinished, name) if unfinished else None
             partial = begun or self._new(directory, unfinished, name)
             try:
@@ -137,7 +155,7 @@ class Tree:
                 partial.close(keep=partial.temporary == unfinished)
 
     def _new(self, directory: int, unfinished: str, name: str) -> "Partial":
-        temporary = unfinished or f"{PARTIAL}{secrets.token_hex(8)}"
+        temporary = unfinished or f"{PARTIAL}{_OURS}{next(_NUMBERS):x}"
         try:
             descriptor = os.open(temporary, _WRITE, 0o644, dir_fd=directory)
         except FileExistsError:  # another program is writing it, or it is nothing that one could go on with
@@ -163,6 +181,54 @@ class Tree:
                 os.unlink(name, dir_fd=directory)
 
 
+class LastDirectory:
+    """The directory of a tree that was used last, kept open: thousands of small files lie in few.
+
+    For one thread at a time. It is closed once nobody has it any more, which may be a thread that an error left behind.
+    """
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._below: list[str] | None = None
+        self._descriptor = -1
+
+    @contextmanager
+    def reading(self, path: str) -> Iterator[int]:
+        """Do what :meth:`Tree.reading` does."""
+        with self._closed_by_error(), self._tree.reading_in(self._of(path, create=False), path) as descriptor:
+            yield descriptor
+
+    @contextmanager
+    def partial(self, path: str) -> Iterator["Partial"]:
+        """Do what :meth:`Tree.partial` does."""
+        with self._closed_by_error(), self._tree.partial_in(self._of(path, create=True), path) as partial:
+            yield partial
+
+    def _of(self, path: str, *, create: bool) -> int:
+        *below, _name = path.split("/")
+        if below != self._below:
+            self._close()
+            self._descriptor, self._below = self._tree.descriptor(below, create=create), below
+        return self._descriptor
+
+    @contextmanager
+    def _closed_by_error(self) -> Iterator[None]:
+        """Keep no directory that may have been removed."""
+        try:
+            yield
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        if self._below is not None:
+            self._below = None
+            os.close(self._descriptor)
+
+    def __del__(self) -> None:
+        self._close()
+
+
 @attrs.define
 class Partial:
     """A file that is being written under a temporary name.
@@ -172,6 +238,7 @@ class Partial:
         descriptor: Descriptor of the file.
         temporary: Its name until it is finished.
         name: Its name then.
+        size: Bytes that it has.
         finished: It has that name.
     """
 
@@ -179,11 +246,8 @@ class Partial:
     descriptor: int
     temporary: str
     name: str
+    size: int = 0
     finished: bool = False
-
-    def size(self) -> int:
-        """Return how many bytes it has."""
-        return os.fstat(self.descriptor).st_size
 
     def pieces(self, size: int) -> Iterator[memoryview]:
         """Yield what is in it, from its beginning, in pieces of at most *size* bytes that are valid one at a time."""
@@ -196,16 +260,19 @@ class Partial:
         """Write all of *data* after what was read or written before."""
         view = memoryview(data)
         while view:
-            view = view[os.write(self.descriptor, view) :]
+            written = os.write(self.descriptor, view)
+            view = view[written:]
+            self.size += written
 
     def clear(self) -> None:
         """Empty it, to begin again."""
         os.ftruncate(self.descriptor, 0)
         os.lseek(self.descriptor, 0, os.SEEK_SET)
+        self.size = 0
 
     def finish(self) -> os.stat_result:
         """Put it on the disk, give it its name, and return what it then is."""
-        if self.size() > AWAITED:
+        if self.size > AWAITED:
             os.fsync(self.descriptor)
         else:  # begins to write it (posix_fadvise(2)): a power loss finds the content before the name, as after fsync
             os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -216,7 +283,7 @@ class Partial:
     def close(self, *, keep: bool) -> None:
         """Close it. What is not finished goes, unless *keep* is set and there is something in it."""
         try:
-            if not (self.finished or (keep and self.size())):
+            if not (self.finished or (keep and self.size)):
                 with suppress(FileNotFoundError):
                     os.unlink(self.temporary, dir_fd=self.directory)
         finally:
@@ -233,12 +300,12 @@ def _begun(directory: int, unfinished: str, name: str) -> Partial | None:
         descriptor = os.open(unfinished, _GO_ON, dir_fd=directory)
     except OSError:
         return None
-    partial = Partial(directory, descriptor, unfinished, name)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Until it was locked, another program may have finished it: it would be somebody's file by now.
-        if os.path.samestat(os.lstat(unfinished, dir_fd=directory), os.fstat(descriptor)):
-            return partial
+        found = os.fstat(descriptor)
+        if os.path.samestat(os.lstat(unfinished, dir_fd=directory), found):
+            return Partial(directory, descriptor, unfinished, name, found.st_size)
     except OSError:
         pass
     os.close(descriptor)

@@ -51,8 +51,8 @@ def _send(mover: Mover, file: LocalFile) -> Sent:
 
 def _send_small(mover: Mover, file: LocalFile) -> Sent | None:
     """Store a small file; None where it is small no more."""
-    with mover.turn:
-        read = _read(mover, file)
+    with mover.turn, mover.directory.reading(file.path) as descriptor:
+        read = _read(mover, file, descriptor)
     if read is None:
         return None
     stamp, looked, content = read
@@ -66,15 +66,14 @@ def _send_small(mover: Mover, file: LocalFile) -> Sent | None:
     return Sent(stamp.size, checksum, key)
 
 
-def _read(mover: Mover, file: LocalFile) -> tuple[Stamp, float, bytes] | None:
+def _read(mover: Mover, file: LocalFile, descriptor: int) -> tuple[Stamp, float, bytes] | None:
     """Return what a file is, when it was looked at, and its content; None where it is not small."""
-    with mover.tree.reading(file.path) as descriptor:
-        before, looked = Stamp.of(os.fstat(descriptor)), time.time()
-        if before.size > SMALL:
-            return None
-        content = os.read(descriptor, before.size + 1)
-        if len(content) != before.size or Stamp.of(os.fstat(descriptor)) != before:
-            raise _changing(mover, file)
+    before, looked = Stamp.of(os.fstat(descriptor)), time.time()
+    if before.size > SMALL:
+        return None
+    content = os.read(descriptor, before.size + 1)
+    if len(content) != before.size or Stamp.of(os.fstat(descriptor)) != before:
+        raise _changing(mover, file)
     return before, looked, content
 
 

@@ -56,19 +56,26 @@ class Connections:
             NotHttpError: The answer is not HTTP.
             OSError: The server cannot be reached, or ended the connection.
         """
+        with self.ask(request, within).answer() as reply:
+            yield reply
+
+    def ask(self, request: Request, within: float = math.inf) -> "Asked":
+        """Send a request, whose answer is read later; see :meth:`asking`."""
         end = time.monotonic() + within
         connection = self._take(end)
         try:
-            whole = connection.send(request, self._host, end)
-            yield (reply := _answer(connection, end, whole=whole))
+            return Asked(self, connection, end, whole=connection.send(request, self._host, end))
         except BaseException:
             connection.close()
             raise
-        if whole and reply.reusable and not self._closed:
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request."""
+        if self._closed:
+            connection.close()
+        else:
             connection.since = time.monotonic()
             self._idle.append(connection)
-        else:
-            connection.close()
 
     def close(self) -> None:
         """Close the connections that nobody uses now, and each of the others once it is not used any more."""
@@ -100,12 +107,35 @@ class Connections:
         return Secured(self._context.wrap_socket(opened, server_hostname=self._name))
 
 
-def _answer(connection: Connection, end: float, *, whole: bool) -> Reply:
-    """Return the answer; only a refusal is one to a request of which the server did not have the *whole*."""
-    reply = Reply(connection, end)
-    if not whole and reply.status < _FIRST_ERROR:
-        raise ConnectionError("it ended the connection before it had everything")
-    return reply
+class Asked:
+    """A request that has been sent, for one thread: its answer is read once, or forgotten."""
+
+    def __init__(self, connections: Connections, connection: Connection, end: float, *, whole: bool) -> None:
+        """Take the connection that it was sent over, and whether the server had the whole of it."""
+        self._connections, self._connection, self._end, self._whole = connections, connection, end, whole
+
+    @contextmanager
+    def answer(self) -> Iterator[Reply]:
+        """Yield the answer, whose body is read in the block. Raises as :meth:`Connections.asking` does."""
+        try:
+            yield (reply := self._reply())
+        except BaseException:
+            self.forget()
+            raise
+        if self._whole and reply.reusable:
+            self._connections.give_back(self._connection)
+        else:
+            self.forget()
+
+    def _reply(self) -> Reply:
+        reply = Reply(self._connection, self._end)
+        if not self._whole and reply.status < _FIRST_ERROR:  # only a refusal is an answer to a part of a request
+            raise ConnectionError("it ended the connection before it had everything")
+        return reply
+
+    def forget(self) -> None:
+        """Want no answer any more."""
+        self._connection.close()
 
 
 def _close_all(idle: deque[Connection]) -> None:

@@ -84,6 +84,23 @@ def test_a_corrupt_object_is_not_accepted(rig: Rig, stored: bytes) -> None:
     assert names(place) == ["good"]
 
 
+def test_files_that_cannot_come_keep_none_of_the_many_others_away(rig: Rig) -> None:
+    """Contents are asked for some files ahead."""
+    files: dict[str, str | bytes] = {f"d{n % 3}/f{n:02}": f"content {n}" if n % 7 else "" for n in range(60)}
+    rig.sync(rig.place("first", files))
+    rig.record("/data/d0", "f10x", b"lost", stored=b"")
+    rig.record("/data/d1", "f11x", b"right", stored=b"wrong")
+    rig.record("/data/d2", "f12x", b"right", stored=b"more than that")
+    place = rig.place("here")
+
+    with pytest.raises(SyncError) as caught:
+        rig.sync(place)
+
+    assert len(caught.value.errors) == 3
+    assert all(name in str(caught.value) for name in ("d0/f10x", "d1/f11x", "d2/f12x"))
+    assert {str(path.relative_to(place)): path.read_text() for path in place.rglob("*") if path.is_file()} == files
+
+
 def test_a_snapshot_with_an_empty_file_comes_down_whole(rig: Rig) -> None:
     rig.sync(rig.place("first", {"empty": "", "f": "f", "sub/g": "g"}))
     client = rig.colony.client
