@@ -13,7 +13,16 @@ import attrs
 import pytest
 from relay import make_certificates
 
-from container_executor.connections import Connections, NotHttpError, Pieces, Reply, Request, connection, is_direct
+from container_executor.connections import (
+    Asked,
+    Connections,
+    NotHttpError,
+    Pieces,
+    Reply,
+    Request,
+    connection,
+    is_direct,
+)
 
 Talk = Callable[[socket.socket], None]
 GET = Request("GET", "/path?query")
@@ -134,6 +143,42 @@ def test_an_answer_arrives_however_it_is_sent(
 ) -> None:
     with serving(answering(answer, end=end, step=step)) as served:
         assert ask(served) == expected
+
+
+def test_answers_that_are_read_later_are_those_of_their_requests() -> None:
+    """Each request has a connection to itself."""
+
+    def echo(connection: socket.socket) -> None:
+        while head := request_of(connection):
+            path = head.split()[1]
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(path), path))
+
+    def read(one: Asked) -> bytes | None:
+        with one.answer() as reply:
+            return reply.read(100)
+
+    with serving(echo) as served, closing(Connections(served.url)) as there:
+        for _ in range(2):
+            asked = [there.ask(Request("GET", f"/{number}")) for number in range(4)]
+            asked.pop(1).forget()
+
+            assert [read(one) for one in reversed(asked)] == [b"/3", b"/2", b"/0"]
+
+    assert served.opened == 5, "a connection is used again unless its answer was forgotten"
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_one_answer_after_the_other_is_read_as_it_is(ask: Callable[..., object], step: int) -> None:
+    """What reads answers is kept with their connection."""
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+    empty = b"HTTP/1.1 204 No Content\r\n\r\n"
+    refused = b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
+
+    with serving(answering(OK, chunked, empty, refused, chunked, OK, step=step)) as served:
+        found = [ask(served) for _ in range(6)]
+
+    assert found == [(200, b"body"), (200, b"ab"), (204, b""), (404, b"no"), (200, b"ab"), (200, b"body")]
+    assert served.opened == 1
 
 
 def test_a_large_answer_arrives_whole(ask: Callable[..., object]) -> None:
