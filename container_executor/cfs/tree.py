@@ -274,7 +274,7 @@ class Partial:
         """Put it on the disk, give it its name, and return what it then is."""
         if self.size > AWAITED:
             os.fsync(self.descriptor)
-        else:  # begins to write it (posix_fadvise(2)): a power loss finds the content before the name, as after fsync
+        else:  # begins to write it (posix_fadvise(2)): a power loss has milliseconds to find a name without its content, not half a minute
             os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.rename(self.temporary, self.name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         self.finished = True
