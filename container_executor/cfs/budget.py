@@ -1,6 +1,7 @@
 """Memory, or places, that several threads share."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,23 +10,35 @@ IN_MEMORY = 24 * 2**20
 
 
 class Budget:
-    """So much of something that several threads share."""
+    """So much of something that several threads share. Whoever came first is served first, however much it wants."""
 
     def __init__(self, size: int = IN_MEMORY) -> None:
         self._size = size
         self._free = size
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting = deque[tuple[int, threading.Event]]()
 
     @contextmanager
     def taking(self, size: int) -> Iterator[None]:
         """Hold *size* of it, waiting for others; more than there is counts as all of it."""
         size = min(size, self._size)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= size)
-            self._free -= size
+        served = threading.Event()
+        with self._lock:
+            self._waiting.append((size, served))
+            self._serve()
         try:
+            served.wait()
             yield
         finally:
-            with self._changed:
-                self._free += size
-                self._changed.notify_all()
+            with self._lock:
+                if served.is_set():
+                    self._free += size
+                else:  # interrupted while it waited
+                    self._waiting.remove((size, served))
+                self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            size, served = self._waiting.popleft()
+            self._free -= size
+            served.set()

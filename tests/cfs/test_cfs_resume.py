@@ -10,6 +10,7 @@ from files import Rig, names, s3_settings
 from resetting import Resetting
 
 from container_executor.cfs.store import open_store
+from container_executor.client import ProcessState
 from container_executor.testing.engines import require_engine
 
 FILES = 400
@@ -94,3 +95,28 @@ def test_results_that_are_not_stored_when_the_lease_ends_are_kept(
     assert "staging_out" in ended.errors[0]
     assert "the lease ended before all was stored" in ended.errors[0]
     assert (daemon.folder / "cfs" / "late" / "result").read_text() == "result\n"
+
+
+def test_many_processes_whose_files_do_not_come_hold_up_no_other(
+    make_rig: Callable[..., Rig], make_daemon: Callable[..., DaemonProgram], bucket: str
+) -> None:
+    """The store takes connections and says nothing; the last process needs nothing of it."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lines = require_engine("minio")
+        rig = make_rig(open_store(s3_settings(bucket)))
+        rig.record("/stuck", "f", b"content")
+        endpoint = f"127.0.0.1:{silent.getsockname()[1]}"
+        daemon = make_daemon(
+            options=("backends.process.allow_host_execution=true", f"cfs.endpoint={endpoint}", f"cfs.bucket={bucket}")
+        )
+        daemon.start(AWS_S3_ACCESSKEY=lines["CE_S3_ACCESSKEY"], AWS_S3_SECRETKEY=lines["CE_S3_SECRETKEY"])
+
+        def submitted(number: int, label: str) -> str:
+            entry = {"label": label, "dir": f"/{number}"}
+            return rig.colony.submit("true", fs={"mount": "/ce-cfs", "dirs": [entry]}, maxexectime=60)
+
+        stuck = [submitted(number, "/stuck") for number in range(20)]
+        wait_for(lambda: all((daemon.folder / "cfs" / str(number)).exists() for number in range(20)), "all to begin")
+
+        assert rig.colony.wait(submitted(20, "/free")).state is ProcessState.SUCCESS
+        assert all(rig.colony.process(process).state is ProcessState.RUNNING for process in stuck)

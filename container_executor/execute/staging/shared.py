@@ -15,7 +15,7 @@ import attrs
 
 from container_executor.backend import Backend
 from container_executor.cfs import Hashes, Syncer, Tree
-from container_executor.cfs.each import AT_ONCE, Stop, stopping
+from container_executor.cfs.each import Stop, stopping
 from container_executor.client import Client
 from container_executor.errors import Problem, SettingsError, UnsupportedError
 from container_executor.execute.staging.errors import StagingError
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from container_executor.cfs.store import Store
 
 T = TypeVar("T")
+
+AT_ONCE = 64
+"""Directories that are brought in or out at once. Their threads wait: how many files are under way is bounded for all of them together."""
 
 
 def _threads() -> anyio.CapacityLimiter:
