@@ -11,7 +11,8 @@ from container_executor.cfs.budget import Budget
 from container_executor.cfs.each import Stop
 from container_executor.cfs.errors import CfsError, ChangingError
 from container_executor.cfs.hashes import Hashes
-from container_executor.cfs.tree import LastDirectory, Tree
+from container_executor.cfs.last_directory import LastDirectory
+from container_executor.cfs.tree import Tree
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored

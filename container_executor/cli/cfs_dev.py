@@ -9,7 +9,7 @@ import attrs
 
 from container_executor.cfs import Syncer
 from container_executor.cfs.each import Stop, stopping
-from container_executor.cli.cfs_site import hashing, syncer_of
+from container_executor.cli.cfs_syncer import hashing, syncer_of
 from container_executor.cli.dev import COLONY, PORT, dev_store, serve
 from container_executor.cli.serving import run_async
 from container_executor.client import Client, ensure_key

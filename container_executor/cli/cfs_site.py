@@ -1,15 +1,15 @@
 """What every command about the file system needs: the server, the store and the checksums of a site or of development mode."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 import platformdirs
 
-from container_executor.cfs import Hashes, Syncer
+from container_executor.cfs import Syncer
 from container_executor.cfs.each import Stop, stopping
+from container_executor.cli.cfs_syncer import hashing, syncer_of
 from container_executor.cli.connection import connect
 from container_executor.cli.site import with_settings
 from container_executor.client import Client
@@ -48,17 +48,3 @@ def _site(settings: Settings) -> Iterator[Syncer]:
             yield syncer_of(settings, client, hashes).until(stop)
     finally:
         client.from_thread(Client.close)
-
-
-@contextmanager
-def hashing(folder: Path) -> Iterator[Hashes]:
-    """Yield the checksums that are kept in a folder."""
-    with closing(Hashes(folder / "hashes.sqlite")) as hashes:
-        yield hashes
-
-
-def syncer_of(settings: Settings, client: Client, hashes: Hashes) -> Syncer:
-    """Return what synchronises with the store that the settings name."""
-    from container_executor.cfs.store import open_store  # noqa: PLC0415 - the help needs no store
-
-    return Syncer(client, open_store(settings), hashes)

@@ -6,8 +6,9 @@ another way (see :func:`is_direct`).
 """
 
 from container_executor.connections.connection import CONNECT, IDLE, SILENCE
+from container_executor.connections.parsed import NotHttpError
 from container_executor.connections.pool import Asked, Connections
-from container_executor.connections.reply import NotHttpError, Reply
+from container_executor.connections.reply import Reply
 from container_executor.connections.request import Pieces, Request
 from container_executor.connections.way import is_direct, tls_context
 

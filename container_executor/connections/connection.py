@@ -6,12 +6,10 @@ The socket never blocks: what it takes at once needs one call of the operating s
 import select
 import socket
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from container_executor.connections.parsed import Parsed
 from container_executor.connections.request import PIECE, Request
-
-if TYPE_CHECKING:
-    from container_executor.connections.reply import _Parsed
 
 CONNECT = 10.0
 """Seconds for a connection."""
@@ -40,7 +38,7 @@ class Connection:
         self._arrives.register(opened, select.POLLIN)
         self._takes.register(opened, select.POLLOUT)
         self.since = 0.0
-        self.parsed: _Parsed | None = None
+        self.parsed: Parsed | None = None
 
     def usable(self) -> bool:
         """Return whether a request can go over it: the server has not ended it, nor has it been idle for long."""

@@ -1,65 +1,12 @@
 """An answer, read from its connection as it comes."""
 
 from collections.abc import Iterator
-from typing import Any
-
-import httptools
 
 from container_executor.connections.connection import Connection
+from container_executor.connections.parsed import NotHttpError, Parsed
 
 _MOST_HEADERS = 2**16  # bytes before the body of an answer
-_FIRST_FINAL = 200  # statuses below tell of an answer that is still to come (RFC 9110, 15.2)
 _CUT = "it ended the connection before its answer was whole"
-
-
-class NotHttpError(ConnectionError):
-    """What answers does not speak HTTP."""
-
-
-class _Parsed:
-    """What the parser has found of an answer; its ``on_`` methods are called by the parser."""
-
-    def __init__(self) -> None:
-        self._parser: Any = httptools.HttpResponseParser(self)
-        self.begin()
-
-    def begin(self) -> None:
-        """Forget the answer before."""
-        self.status = 0
-        self.headers = list[tuple[bytes, bytes]]()
-        self.body = list[bytes]()
-        self.whole = self.keep = self._beyond = False
-
-    def feed(self, data: memoryview) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
-            raise NotHttpError(f"its answer is not HTTP: {error}") from error
-
-    def header(self, name: str) -> str:
-        wanted = name.encode("latin-1")
-        return next((value.decode("latin-1") for key, value in self.headers if key.lower() == wanted), "")
-
-    def on_message_begin(self) -> None:
-        if self.whole:  # nobody asked for what comes now, so nobody knows what else will
-            self._beyond, self.keep = True, False
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        status = int(self._parser.get_status_code())
-        if status >= _FIRST_FINAL and not self._beyond:
-            self.status, self.keep = status, bool(self._parser.should_keep_alive())
-
-    def on_body(self, piece: bytes) -> None:
-        if not self._beyond:
-            self.body.append(piece)
-
-    def on_message_complete(self) -> None:
-        self.whole = bool(self.status)
-        if not self.status:  # it was an interim answer; the one that counts follows
-            self.headers.clear()
 
 
 class Reply:
@@ -72,7 +19,7 @@ class Reply:
     def __init__(self, connection: Connection, end: float) -> None:
         """Receive status and headers."""
         self._connection, self._end = connection, end
-        self._parsed = parsed = connection.parsed or _Parsed()
+        self._parsed = parsed = connection.parsed or Parsed()
         connection.parsed = None
         parsed.begin()
         received = 0
