@@ -112,6 +112,8 @@ def command(store_options: tuple[str, ...], cfs_variables: dict[str, str]) -> Ca
     def start(place: Path, *settings: str, **variables: str) -> "subprocess.Popen[bytes]":
         options = [part for option in (*store_options, *settings) for part in ("-o", option)]
         line = [
+            "env",
+            "--default-signal=INT",  # who runs the tests in the background has it ignored, and so have all programs from there
             sys.executable,
             "-m",
             "container_executor.cli",
