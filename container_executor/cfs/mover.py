@@ -44,7 +44,7 @@ class Mover:
         stop: Ends what is under way, before anything gets its final name.
         turn: Held while a small file is read or written: threads whose many short system calls are made side by side fight for
             the interpreter's lock, and twelve take three times the processor time of one (docs/decisions/small-requests-are-our-own.md).
-            Each mover has its own, so that one on a file system that hangs holds up no other.
+            Each run has its own, so that one on a file system that hangs holds up no other.
         directory: Where the last small file was; used in turn.
     """
 

@@ -6,7 +6,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -42,9 +42,8 @@ class Connections:
         self._closed = False
         weakref.finalize(self, _close_all, self._idle)
 
-    @contextmanager
-    def asking(self, request: Request, within: float = math.inf) -> Iterator[Reply]:
-        """Send a request and yield the answer, whose body is read in the block.
+    def asking(self, request: Request, within: float = math.inf) -> AbstractContextManager[Reply]:
+        """Send a request; the block that follows is given the answer, and reads its body.
 
         Args:
             request: What is asked.
@@ -56,8 +55,7 @@ class Connections:
             NotHttpError: The answer is not HTTP.
             OSError: The server cannot be reached, or ended the connection.
         """
-        with self.ask(request, within).answer() as reply:
-            yield reply
+        return self.ask(request, within).answer()
 
     def ask(self, request: Request, within: float = math.inf) -> "Asked":
         """Send a request, whose answer is read later; see :meth:`asking`."""
