@@ -5,6 +5,7 @@ or not at all. A large one that was cut off stays under that other name, and the
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 
 from container_executor.cfs.errors import ContentError, ObjectMissingError
@@ -13,6 +14,7 @@ from container_executor.cfs.mover import SMALL, Mover
 from container_executor.cfs.names import PARTIAL
 from container_executor.cfs.remote import RemoteFile
 from container_executor.cfs.scan import Stamp
+from container_executor.cfs.seal import seal
 from container_executor.cfs.tree import Partial
 
 WHOLE = 12 * 2**20
@@ -68,7 +70,7 @@ def _write_small(mover: Mover, file: RemoteFile, content: bytes | None) -> None:
     mover.check()
     with mover.turn, mover.directory.partial(file.path) as partial:
         partial.write(content)
-        stamp = Stamp.of(partial.finish())
+        stamp = _finish(partial, checksum)
     mover.moved(len(content))
     mover.hashes.learn(stamp, checksum)
 
@@ -87,14 +89,22 @@ def _fetch_large(mover: Mover, file: RemoteFile) -> None:
                 break
             partial.write(piece)
             moved(len(piece))
+        checksum = digest.hexdigest()
         try:
-            _compare(file, size, digest.hexdigest())
+            _compare(file, size, checksum)
         except ContentError:
             partial.clear()
             raise
         mover.check()
-        stamp = Stamp.of(partial.finish())
-    mover.hashes.learn(stamp, digest.hexdigest())
+        stamp = _finish(partial, checksum)
+    mover.hashes.learn(stamp, checksum)
+
+
+def _finish(partial: Partial, checksum: str) -> Stamp:
+    """Give a file its name; what the power takes from it from then on can be noticed, or the disk has it already."""
+    if not seal(partial.descriptor, checksum):
+        os.fsync(partial.descriptor)
+    return Stamp.of(partial.finish())
 
 
 def _compare(file: RemoteFile, size: int, checksum: str) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from container_executor.cfs.boot import boot
 from container_executor.cfs.each import Stop
 from container_executor.cfs.errors import ChangingError
 from container_executor.cfs.scan import LocalFile, Stamp
@@ -18,15 +19,21 @@ log = Logger(__name__)
 
 SETTLED = 2.0
 """Seconds since the last change after which a checksum is remembered: two changes within a tick of the disk's clock look like one."""
+WRITTEN = 600.0
+"""Seconds since the last change after which the disk has the content, also where it is busy. Linux begins to write after 30 (proc(5),
+``vm.dirty_expire_centisecs``). A younger checksum is of what was in memory, and holds until the machine is started anew."""
 KEPT = 90
 """Days that the checksum of a file is kept after it was last asked for."""
 PIECE = 2**20
+_ANY = b""
+"""Stands for every run of the machine."""
 _TOGETHER = 400  # files that one question is about; SQLite takes 999 variables at least (sqlite.org/limits.html)
 
 _Row = tuple[int, int, int, int, int]
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS hashes (
-    device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, checksum TEXT NOT NULL, day INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS checksums (
+    device INTEGER, inode INTEGER, size INTEGER, mtime INTEGER, ctime INTEGER, checksum TEXT NOT NULL,
+    boot BLOB NOT NULL, day INTEGER NOT NULL,
     PRIMARY KEY (device, inode)
 ) STRICT, WITHOUT ROWID
 """
@@ -65,12 +72,12 @@ class Hashes:
         if self._database is None:
             return {}
         # Pairs of device and inode, (a, b) IN (VALUES ...), take SQLite four times as long.
-        query = f"SELECT * FROM hashes WHERE device = ? AND inode IN ({', '.join('?' * len(inodes))})"  # noqa: S608
+        query = f"SELECT * FROM checksums WHERE device = ? AND inode IN ({', '.join('?' * len(inodes))})"  # noqa: S608
         try:
             found = self._database.execute(query, [device, *inodes]).fetchall()
         except sqlite3.Error:
             return {}
-        return {row[:5]: row[5] for row in found}
+        return {row[:5]: row[5] for row in found if row[6] in (_ANY, boot())}
 
     def put(self, stamp: Stamp, checksum: str, *, looked: float) -> None:
         """Remember a checksum.
@@ -91,12 +98,16 @@ class Hashes:
     def save(self) -> None:
         """Write what was learnt to the disk."""
         with self._lock:
-            rows = [(*row, checksum, self._day) for row, checksum in self._fresh.items()]
+            young = int((time.time() - WRITTEN) * 1e9)
+            rows = [
+                (*row, checksum, boot() if max(row[3:]) > young else _ANY, self._day)
+                for row, checksum in self._fresh.items()
+            ]
             if self._database is None or not rows:
                 return
             try:
                 with self._database:
-                    self._database.executemany("INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+                    self._database.executemany("INSERT OR REPLACE INTO checksums VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 self._fresh.clear()
             except sqlite3.Error as error:
                 log.warning("checksums are not remembered", error=str(error))
@@ -129,7 +140,7 @@ def _open(path: Path | None, day: int) -> sqlite3.Connection | None:
         database.execute("PRAGMA synchronous=OFF")  # a lost cache is made again
         with database:
             database.execute(_SCHEMA)
-            database.execute("DELETE FROM hashes WHERE day < ?", [day - KEPT])
+            database.execute("DELETE FROM checksums WHERE day < ?", [day - KEPT])
     except (sqlite3.Error, OSError) as error:
         log.warning("checksums are not remembered", error=str(error))
         return None

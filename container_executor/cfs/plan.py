@@ -95,6 +95,7 @@ def make_plan(local: Listing, remote: Remote, policy: Policy, sides: Side = Side
         policy: Which way conflicts go.
         sides: What may be done; the rest is listed as left.
     """
+    local = _without_lost(local, remote)
     both = local.files.keys() & remote.files.keys()
     differ = sorted(path for path in both if local.files[path].checksum != remote.files[path].checksum)
     downloads, refused = _downloads(local, remote)
@@ -110,6 +111,16 @@ def make_plan(local: Listing, remote: Remote, policy: Policy, sides: Side = Side
         unfinished=local.unfinished,
     )
     return _restricted(plan, sides)
+
+
+def _without_lost(local: Listing, remote: Remote) -> Listing:
+    """Return the listing without the files whose content is lost: what the store has of them comes down again."""
+    lost = sorted(path for path, file in local.files.items() if file.lost)
+    gone = (
+        Oddity(path, "its content was lost when the machine went down") for path in lost if path not in remote.files
+    )
+    files = {path: file for path, file in local.files.items() if not file.lost}
+    return attrs.evolve(local, files=files, oddities=(*local.oddities, *gone)) if lost else local
 
 
 def _downloads(local: Listing, remote: Remote) -> tuple[tuple[RemoteFile, ...], list[Refused]]:

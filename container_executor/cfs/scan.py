@@ -41,11 +41,13 @@ class LocalFile:
         path: Below the directory, with "/" between its parts.
         stamp: What it was when it was looked at.
         checksum: SHA-256 of its content, lowercase hex; "" where it has not been computed.
+        lost: It was downloaded, and the machine went down before the disk had its content.
     """
 
     path: str
     stamp: Stamp
     checksum: str = ""
+    lost: bool = False
 
     @property
     def size(self) -> int:

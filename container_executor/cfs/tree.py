@@ -26,8 +26,6 @@ _WRITE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GO_ON = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OURS, _NUMBERS = secrets.token_hex(8), itertools.count()
 """Begins the names of unfinished files, which no other program uses, and ends them."""
-AWAITED = 2**20
-"""A file of more bytes gets its name when the disk has it; for thousands of small ones that wait would be most of the time."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -223,11 +221,7 @@ class Partial:
         self.size = 0
 
     def finish(self) -> os.stat_result:
-        """Put it on the disk, give it its name, and return what it then is."""
-        if self.size > AWAITED:
-            os.fsync(self.descriptor)
-        else:  # begins to write it (posix_fadvise(2)): a power loss has milliseconds to find a name without its content, not half a minute
-            os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        """Give it its name, and return what it then is."""
         os.rename(self.temporary, self.name, src_dir_fd=self.directory, dst_dir_fd=self.directory)
         self.finished = True
         return os.fstat(self.descriptor)
