@@ -17,7 +17,6 @@ from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import refusal
 from container_executor.connections import Asked, Connections, Pieces, Reply, Request
 
-NO_BUCKET = "NoSuchBucket"
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
 _ANSWER = 2**16  # bytes; an error of S3 is some hundred
 
@@ -42,8 +41,7 @@ class Direct:
         """Store an object. An error among the pieces of a body leaves none.
 
         Raises:
-            FileNotFoundError: There is no bucket.
-            StoreError: The store refused, or failed.
+            StoreError: The store refused, failed, or does not have the bucket.
             OSError: It does not answer, or ended the connection too early.
         """
         with self.connections.asking(self._request("PUT", key, body=body)) as reply:
@@ -88,6 +86,4 @@ class Direct:
             return reply
         found = _CODE.search(reply.read(_ANSWER) or b"")
         code = found[1].decode() if found else ""
-        if code == NO_BUCKET:
-            raise FileNotFoundError(NO_BUCKET)
         raise refusal(self.name, reply.status, code)

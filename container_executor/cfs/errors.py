@@ -51,6 +51,10 @@ class ObjectMissingError(StoreError):
     """The store does not have the object."""
 
 
+class BucketMissingError(ObjectMissingError):
+    """The store does not have the bucket."""
+
+
 class ContentError(CfsError):
     """Content that is not what its record says."""
 

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from container_executor.cfs.direct import NO_BUCKET, Direct
-from container_executor.cfs.errors import ObjectMissingError, StoreDeniedError, StoreUnavailableError
+from container_executor.cfs.direct import Direct
+from container_executor.cfs.errors import BucketMissingError, StoreDeniedError, StoreUnavailableError
 from container_executor.cfs.signature import Signer
 from container_executor.cfs.store_errors import translated
 from container_executor.connections import SILENCE, Asked, Connections, Pieces, is_direct, tls_context
@@ -93,21 +93,25 @@ class Store:
 
     def put(self, key: str, data: bytes | bytearray | memoryview) -> None:
         """Store an object in one piece."""
-        if self.direct is not None:
-            self._making_bucket(partial(self.direct.put, key, data))
-        else:
-            self._making_bucket(lambda: _obstore().put(self._inner, key, data, use_multipart=False))
+        try:
+            self._put(key, data)
+        except BucketMissingError:
+            self._make_bucket()
+            self._put(key, data)
+
+    def _put(self, key: str, data: bytes | bytearray | memoryview) -> None:
+        with self._told():
+            if self.direct is not None:
+                self.direct.put(key, data)
+            else:
+                _obstore().put(self._inner, key, data, use_multipart=False)
 
     def put_streamed(self, key: str, size: int, pieces: Iterable[memoryview]) -> None:
         """Store an object of *size* bytes while it is being read; none of it but a piece is in memory. See :attr:`streams`."""
         if self.direct is None:
             raise ValueError(f"{self.name} takes no object piece by piece")
-        try:
-            with self._told():
-                self.direct.put(key, Pieces(size, pieces))
-        except ObjectMissingError:
-            self._make_bucket()
-            raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made") from None
+        with self._making_bucket():
+            self.direct.put(key, Pieces(size, pieces))
 
     @contextmanager
     def writing(self, key: str, *, part: int, at_once: int) -> Iterator[Any]:
@@ -118,11 +122,9 @@ class Store:
             part: Bytes of each part, of which S3 takes 10,000 (S3 user guide, multipart upload limits).
             at_once: Parts that are in memory on their way at once.
         """
-        with self._told():
+        with self._making_bucket():
             # The writer has no way to abort. What is never closed never becomes an object; the store's own rules end its parts.
-            writer: Any = self._making_bucket(
-                lambda: _obstore().open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
-            )
+            writer = _obstore().open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
             yield writer
             writer.close()
 
@@ -191,15 +193,15 @@ class Store:
                     if item["path"].startswith(prefix):
                         yield item["path"], int(item["size"]), item["last_modified"].timestamp()
 
-    def _making_bucket(self, call: Any) -> Any:
-        with self._told():
-            try:
-                return call()
-            except FileNotFoundError as error:
-                if NO_BUCKET not in str(error):
-                    raise
+    @contextmanager
+    def _making_bucket(self) -> Iterator[None]:
+        """Make the bucket where it is missing; what cannot be sent twice fails then as if the store had not answered."""
+        try:
+            with self._told():
+                yield
+        except BucketMissingError:
             self._make_bucket()
-            return call()
+            raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made") from None
 
     def _make_bucket(self) -> None:
         """Make the bucket: obstore has no call for it, but signs one."""

@@ -4,6 +4,7 @@ import http
 import re
 
 from container_executor.cfs.errors import (
+    BucketMissingError,
     DiskError,
     ObjectMissingError,
     StoreDeniedError,
@@ -47,6 +48,8 @@ def refusal(name: str, status: int, code: str) -> StoreError | DiskError:
 
 
 def _missing(name: str, said: str) -> StoreError:
+    if "NoSuchBucket" in said:
+        return BucketMissingError(f"{name} does not have the bucket; what is stored first makes it")
     return ObjectMissingError(f"{name} does not have the object ({said})")
 
 

@@ -31,6 +31,18 @@ def bucket() -> Iterator[str]:
     store = open_store(s3_settings(name))
     store.put(store.new_key(), b"makes the bucket")
     yield name
+    _remove_bucket(store)
+
+
+@pytest.fixture
+def no_bucket() -> Iterator[str]:
+    """The name of a bucket that is not there; what a test makes of it goes."""
+    name = f"ce-cfs-{uuid4().hex[:12]}"
+    yield name
+    _remove_bucket(open_store(s3_settings(name)))
+
+
+def _remove_bucket(store: Store) -> None:
     inner = store._inner
     keys = [item["path"] for batch in obstore.list(inner) for item in batch]
     if keys:

@@ -266,3 +266,13 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was(rig: Rig, monkeypatch: py
 
     assert 20 <= len(plan.uploads) <= 28  # those under way are cut off too
     assert all(rig.revisions("/data", f"f{n:02}") == 1 for n in range(40))
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000, 20_000_000], ids=["in one piece", "streamed", "in parts"])
+def test_the_first_file_of_a_site_makes_its_bucket(make_rig: Callable[..., Rig], no_bucket: str, size: int) -> None:
+    rig = make_rig(open_store(s3_settings(no_bucket)))
+    content = os.urandom(size)
+
+    rig.sync(rig.place("first", {"data": content}))
+
+    assert rig.content("/data", "data") == content
