@@ -80,6 +80,7 @@ def _fetch_large(mover: Mover, file: RemoteFile) -> None:
     taking = mover.budget.taking(min(file.size, COMING))
     with taking, mover.tree.partial(file.path, unfinished) as partial, mover.counting() as moved:
         digest, size = _go_on(mover, partial, file)
+        partial.reserve(file.size)
         moved(size)
         for piece in mover.store.read(file.object, size) if size < file.size else ():
             mover.check()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from container_executor import registry
 from container_executor.backend import Backend
-from container_executor.cfs.errors import ObjectMissingError
+from container_executor.cfs.errors import BucketMissingError, ObjectMissingError
 from container_executor.cli.doctor_disk import check_directory
 from container_executor.cli.doctor_report import Finding, fault, ok, warning
 from container_executor.errors import ContainerExecutorError, SettingsError
@@ -95,11 +95,10 @@ def _store_problem(settings: Settings) -> Iterator[Finding]:
             return
         store = open_store(settings)
         next(store.read(store.new_key()), None)
-    except ObjectMissingError as error:
-        if "NoSuchBucket" in str(error):
-            yield warning(
-                STORE, f"bucket {settings.cfs.bucket} is not there", "make it, or let the first upload make it"
-            )
+    except BucketMissingError:
+        yield warning(STORE, f"bucket {settings.cfs.bucket} is not there", "make it, or let the first upload make it")
+    except ObjectMissingError:  # as it should be
+        return
     except SettingsError as error:
         yield fault(STORE, str(error), "set it, or none of [cfs]")
     except ContainerExecutorError as error:

@@ -9,12 +9,14 @@ import time
 from typing import ClassVar
 
 from container_executor.connections.parsed import Parsed
-from container_executor.connections.request import PIECE, Request
+from container_executor.connections.request import Request
 
 CONNECT = 10.0
 """Seconds for a connection."""
 SILENCE = 30.0
 """Seconds without a byte of an answer, or without a byte that is taken."""
+MOST = 2**20
+"""Bytes that are received at a time. What is never used of a buffer takes no memory."""
 IDLE = 60.0
 """Seconds after which a connection that nobody uses is not used again; the Go server closes those that were idle for 120."""
 
@@ -33,7 +35,7 @@ class Connection:
         """Take an open socket."""
         opened.setblocking(False)
         self._socket = opened
-        self._buffer = memoryview(bytearray(PIECE))
+        self._buffer = memoryview(bytearray(MOST))
         self._arrives, self._takes = select.poll(), select.poll()
         self._arrives.register(opened, select.POLLIN)
         self._takes.register(opened, select.POLLOUT)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 PIECE = 2**18
-"""Bytes that are sent, or received, at a time."""
+"""Bytes that are sent at a time."""
 _TOGETHER = 2**16  # bytes of a body that is sent in one packet with its headers
 
 

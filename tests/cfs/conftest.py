@@ -96,6 +96,22 @@ def store_variables(store: Store) -> dict[str, str]:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Mounts a file system of so many bytes."""
+    if os.geteuid():
+        pytest.skip("mounting a small file system needs root")
+    place = tmp_path / "small-disk"
+    place.mkdir()
+
+    def mount(size: int) -> Path:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
+        return place
+
+    yield mount
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+@pytest.fixture
 def resetting() -> Iterator[Resetting]:
     place = urlsplit(require_engine("minio")["CE_S3_ENDPOINT"])
     made = Resetting(place.hostname or "", place.port or 80, every=20)

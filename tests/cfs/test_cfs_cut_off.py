@@ -2,12 +2,14 @@
 
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from files import Rig, names
 
+from container_executor.cfs import DiskError
 from container_executor.cfs.download import WHOLE
 from container_executor.cfs.errors import StoreUnavailableError
 from container_executor.cfs.names import PARTIAL
@@ -105,6 +107,42 @@ def test_what_came_of_a_file_that_is_another_by_now_goes(rig: Rig, cut_off: tupl
 
     assert names(place) == ["big"]
     assert (place / "big").read_bytes() == b"small by now"
+
+
+@pytest.fixture
+def ext4(rig: Rig, tmp_path: Path) -> Iterator[Path]:
+    """Where the directories are: a file system with room for three such files."""
+    if os.geteuid():
+        pytest.skip("only root mounts file systems")
+    image, place = tmp_path / "image", tmp_path / "ext4"
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(3 * len(CONTENT) + 2**22)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-O", "^has_journal", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    rig.folder = place
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def test_what_had_come_stays_as_it_is_on_a_disk_that_is_full_by_now(
+    rig: Rig, ext4: Path, cut_off: tuple[Path, Starts]
+) -> None:
+    place, starts = cut_off
+    come = left(place).stat().st_size
+    os.truncate(left(place), come)  # the room that it took for the rest is gone
+    (ext4 / "others").write_bytes(bytes(os.statvfs(ext4).f_bavail * os.statvfs(ext4).f_bsize - 2**22))
+    room = os.statvfs(ext4).f_bfree
+
+    with pytest.raises(DiskError, match="free space there"):
+        rig.sync(place)
+
+    assert left(place).stat().st_size == come
+    assert os.statvfs(ext4).f_bfree > room - 16
+    (ext4 / "others").unlink()
+    rig.sync(place)
+    assert starts == [0, come]
+    assert (place / "big").read_bytes() == CONTENT
 
 
 def test_a_download_that_keeps_coming_is_not_given_up(

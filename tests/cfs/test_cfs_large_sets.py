@@ -46,21 +46,6 @@ def store(bucket: str) -> Store:
     return open_store(s3_settings(bucket))
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    if os.geteuid():
-        pytest.skip("mounting a small file system needs root")
-    place = tmp_path / "small-disk"
-    place.mkdir()
-
-    def mount(size: int) -> Path:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)], check=True)
-        return place
-
-    yield mount
-    subprocess.run(["umount", "-l", str(place)], check=False)
-
-
 @contextmanager
 def timed(what: str) -> Iterator[None]:
     """Print how long the block took."""

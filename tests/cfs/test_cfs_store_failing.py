@@ -1,9 +1,7 @@
 """A store that is down, slow, full, or says no: each has its own words, no job is lost, and no result either."""
 
 import json
-import os
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -183,20 +181,8 @@ def test_behind_a_proxy_no_connection_goes_around_it(monkeypatch: pytest.MonkeyP
     assert store_at(9).streams
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    if os.geteuid():
-        pytest.skip("mounting a small file system needs root")
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
-
-
-def test_a_full_folder_store_is_a_full_disk(make_rig: MakeRig, small_disk: Path) -> None:
-    rig = make_rig(folder_store(small_disk / "objects"))
+def test_a_full_folder_store_is_a_full_disk(make_rig: MakeRig, small_disk: Callable[[int], Path]) -> None:
+    rig = make_rig(folder_store(small_disk(2**20) / "objects"))
 
     with pytest.raises(DiskError, match="is full"):
         rig.sync(rig.place("here", {"f": b"x" * 2_000_000}))
@@ -204,16 +190,38 @@ def test_a_full_folder_store_is_a_full_disk(make_rig: MakeRig, small_disk: Path)
     assert rig.colony.call(rig.colony.client.files, "/data") == []
 
 
-def test_a_full_disk_leaves_no_partly_written_file(make_rig: MakeRig, tmp_path: Path, small_disk: Path) -> None:
+def test_a_full_disk_leaves_no_partly_written_file(
+    make_rig: MakeRig, tmp_path: Path, small_disk: Callable[[int], Path]
+) -> None:
     rig = make_rig(folder_store(tmp_path / "objects"))
     rig.sync(rig.place("first", {"f": b"x" * 3_000_000, "small": "s"}))
-    rig.folder = small_disk
+    rig.folder = small_disk(2**20)
 
     with pytest.raises(DiskError, match="No space left on device; free space there") as caught:
         rig.sync(rig.place("here"))
 
     assert caught.value.failure == "disk_full"
-    assert set(names(small_disk / "here")) <= {"small"}
+    assert set(names(rig.folder / "here")) <= {"small"}
+
+
+def test_a_disk_without_room_for_a_large_file_says_so_before_anything_of_it_comes(
+    rig: Rig, small_disk: Callable[[int], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.sync(rig.place("first", {"f": b"x" * 3_000_000}))
+    rig.folder = small_disk(2 * 2**20)
+    reads, read = list[str](), Store.read
+
+    def counting(store: Store, key: str, start: int = 0) -> Iterator[bytes | memoryview]:
+        reads.append(key)
+        return read(store, key, start)
+
+    monkeypatch.setattr(Store, "read", counting)
+
+    with pytest.raises(DiskError, match="No space left on device; free space there"):
+        rig.sync(rig.place("here"))
+
+    assert not reads
+    assert not names(rig.folder / "here")
 
 
 def _submit(rig: Rig, line: str) -> str:
