@@ -42,8 +42,8 @@ S is 5,000 files of 4 KiB in 50 directories and one more, M 100 files of 10 MB, 
 all programs share the processors; rclone keeps no records. Where our time goes: of S up, a record and the content of a small file cost 0.2 ms of our processor
 each, and MinIO and the server need several times as much; of S down a file costs 0.1 ms. 0.12 s of every run, and of an unchanged set
 nearly all, is the start of the program; of S, looking at both sides as much again. [What was tried](decisions/small-requests-are-our-own.md).
-Nobody waits for the disk; [what comes down can be missed](decisions/a-download-does-not-wait-for-the-disk.md) by us alone. The official
-command line verifies nothing: of M down, 0.6 s of our processor are checksums. Each program finds 3 GB of memory free that have been used before
+No program waits for the disk; that [a power loss took something](decisions/a-download-does-not-wait-for-the-disk.md) only ours notices. The
+official command line verifies nothing: of M down, 0.6 s of our processor are checksums. Each program finds 3 GB of memory free that have been used before
 (`benchmarks/memory.py`), since the memory of a virtual machine is slow the first time.
 """
 SERVE = """
