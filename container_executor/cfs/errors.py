@@ -55,6 +55,9 @@ class BucketMissingError(ObjectMissingError):
     """The store does not have the bucket."""
 
 
+LOST = "its content was lost when the machine went down"
+
+
 class ContentError(CfsError):
     """Content that is not what its record says."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import attrs
 
+from container_executor.cfs.errors import LOST
 from container_executor.cfs.remote import Refused, Remote, RemoteFile
 from container_executor.cfs.scan import Listing, LocalFile, Oddity
 
@@ -116,9 +117,7 @@ def make_plan(local: Listing, remote: Remote, policy: Policy, sides: Side = Side
 def _without_lost(local: Listing, remote: Remote) -> Listing:
     """Return the listing without the files whose content is lost: what the store has of them comes down again."""
     lost = sorted(path for path, file in local.files.items() if file.lost)
-    gone = (
-        Oddity(path, "its content was lost when the machine went down") for path in lost if path not in remote.files
-    )
+    gone = (Oddity(path, LOST) for path in lost if path not in remote.files)
     files = {path: file for path, file in local.files.items() if not file.lost}
     return attrs.evolve(local, files=files, oddities=(*local.oddities, *gone)) if lost else local
 

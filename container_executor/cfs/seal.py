@@ -11,13 +11,18 @@ import os
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 
 import attrs
 
 from container_executor.cfs.boot import boot
-from container_executor.cfs.errors import CfsError
+from container_executor.cfs.errors import CfsError, ChangingError, PathError
+from container_executor.cfs.scan import LocalFile
 from container_executor.cfs.tree import Tree
+from container_executor.logs import Logger
+
+log = Logger(__name__)
 
 _NAME = "user.container-executor"
 _FORM = struct.Struct(
@@ -76,13 +81,31 @@ def seal(descriptor: int, checksum: str) -> bool:
     return True
 
 
-def seals(tree: Tree, paths: Iterable[str]) -> Iterator[tuple[str, Seal]]:
-    """Yield the seals of files of a directory, with their paths; those that lie in one directory should follow each other."""
-    for below, group in groupby((path.split("/") for path in paths), key=lambda parts: parts[:-1]):
-        with suppress(FileNotFoundError, CfsError), tree.opened(below) as directory:
-            for parts in group:
-                if found := _read(directory, parts[-1]):
-                    yield "/".join(parts), found
+def lost(tree: Tree, files: Iterable[LocalFile], checksum: Callable[[LocalFile], str]) -> list[LocalFile]:
+    """Return those files of a directory whose content was lost.
+
+    Args:
+        tree: The directory.
+        files: Below it; those that lie in one directory should follow each other.
+        checksum: Returns the SHA-256 of what is in a file now, lowercase hex.
+    """
+    found: list[LocalFile] = []
+    for file, sealed in _seals(tree, files):
+        with suppress(ChangingError, PathError):  # somebody writes to it
+            if sealed.lost(file.size, file.stamp.mtime_ns, partial(checksum, file)):
+                found.append(file)
+    if found:
+        first = str(tree.path / found[0].path)
+        log.warning("the machine went down before the disk had some files", count=len(found), first=first)
+    return found
+
+
+def _seals(tree: Tree, files: Iterable[LocalFile]) -> Iterator[tuple[LocalFile, Seal]]:
+    for above, group in groupby(files, key=lambda file: file.path.rpartition("/")[0]):
+        with suppress(FileNotFoundError, CfsError), tree.opened(above.split("/") if above else ()) as directory:
+            for file in group:
+                if found := _read(directory, file.path.rpartition("/")[2]):
+                    yield file, found
 
 
 def _read(directory: int, name: str) -> Seal | None:

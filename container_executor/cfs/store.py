@@ -5,6 +5,7 @@ callbacks. Memory is bounded by the caller, who never has much more than :data:`
 """
 
 import http
+import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,6 +65,7 @@ class Store:
         place: What file records say of it.
         verify: Whether certificates are checked.
         direct: Leads to its objects; None where all goes through obstore, as it does in a folder and through a proxy.
+        folder: Where its objects are files, by their keys; None for a server.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Store:
     _open: Callable[[], Any]
     verify: bool = True
     direct: Direct | None = None
+    folder: Path | None = None
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
@@ -105,6 +108,7 @@ class Store:
                 self.direct.put(key, data)
             else:
                 _obstore().put(self._inner, key, data, use_multipart=False)
+                self._wait_for_disk(key)
 
     def put_streamed(self, key: str, size: int, pieces: Iterable[memoryview]) -> None:
         """Store an object of *size* bytes while it is being read; none of it but a piece is in memory. See :attr:`streams`."""
@@ -127,6 +131,13 @@ class Store:
             writer = _obstore().open_writer(self._inner, key, buffer_size=part, max_concurrency=at_once)
             yield writer
             writer.close()
+            self._wait_for_disk(key)
+
+    def _wait_for_disk(self, key: str) -> None:
+        """Wait until the disk has an object of a folder, as a server does by itself: the record of it will be on one."""
+        if self.folder is not None:
+            with (self.folder / key).open("rb") as file:
+                os.fsync(file.fileno())
 
     def size(self, key: str) -> int:
         """Return the size of an object in bytes."""
@@ -254,7 +265,7 @@ def folder_store(folder: Path) -> Store:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise SettingsError(f"cfs.folder: {folder}: {error.strerror}") from None
-    return Store(f"the file store {folder}", Place(), lambda: _obstore().store.LocalStore(folder))
+    return Store(f"the file store {folder}", Place(), lambda: _obstore().store.LocalStore(folder), folder=folder)
 
 
 def _s3(settings: Settings) -> Store:

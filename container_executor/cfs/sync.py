@@ -6,7 +6,7 @@ is kept.
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from hashlib import sha256
@@ -19,7 +19,7 @@ from container_executor.cfs.batch import Batch, F, Progress, Tally, batches, rai
 from container_executor.cfs.budget import Budget
 from container_executor.cfs.download import fetch, reached, unfinished_path
 from container_executor.cfs.each import AT_ONCE, Stop, both, each, stopping
-from container_executor.cfs.errors import ChangingError, PathError, SyncError
+from container_executor.cfs.errors import LOST, ChangingError, ContentError, PathError, SyncError
 from container_executor.cfs.hashes import Hashes, checksum_of
 from container_executor.cfs.mover import Counter, Mover
 from container_executor.cfs.patience import PATIENCE, again
@@ -27,20 +27,22 @@ from container_executor.cfs.plan import Plan, Policy, Side, make_plan, to_hash
 from container_executor.cfs.records import add_record
 from container_executor.cfs.remote import Remote, RemoteFile, label_of, list_remote
 from container_executor.cfs.scan import Listing, LocalFile, Stamp, scan
-from container_executor.cfs.seal import seals
+from container_executor.cfs.seal import lost
 from container_executor.cfs.tree import Tree
 from container_executor.cfs.upload import Sent, send
 from container_executor.client import Client, FileRecord, NotFoundError
-from container_executor.logs import Logger
 
 if TYPE_CHECKING:
     from container_executor.cfs.store import Store  # obstore is imported where something is stored
 
 T = TypeVar("T")
-log = Logger(__name__)
 
 PREFIX = 16
 """Hex digits that tell the contents of one colony from those of others in the same store."""
+
+
+def _same(local: LocalFile, remote: RemoteFile | None) -> bool:
+    return remote is not None and local.checksum == remote.checksum
 
 
 def _places() -> Budget:
@@ -125,27 +127,10 @@ class Syncer:
 
         with stopping(self.stop) as stop:
             each(wanted, one, stop, at_once=self.files_at_once)
-            files |= self._lost(tree, files, remote, stop)
+            doubtful = [file for file in files.values() if not _same(file, remote.files.get(file.path))]
+            gone = lost(tree, doubtful, lambda file: self._checksum(tree, file, stop))
+            files |= {file.path: attrs.evolve(file, lost=True) for file in gone}
         return attrs.evolve(local, files=files)
-
-    def _lost(self, tree: Tree, files: Mapping[str, LocalFile], remote: Remote, stop: Stop) -> dict[str, LocalFile]:
-        """Return those of the files whose content was lost; what is as the store has it was not."""
-        doubtful = (
-            path for path, file in files.items()
-            if path not in remote.files or remote.files[path].checksum != file.checksum
-        )  # fmt: skip
-        lost: dict[str, LocalFile] = {}
-        for path, seal in seals(tree, doubtful):
-            file = files[path]
-            checksum = partial(self._checksum, tree, file, stop)
-            with suppress(ChangingError, PathError):  # somebody writes to it
-                if seal.lost(file.size, file.stamp.mtime_ns, checksum):
-                    lost[path] = attrs.evolve(file, lost=True)
-        if lost:
-            log.warning(
-                "the machine went down before the disk had these files", directory=str(tree.path), files=sorted(lost)
-            )
-        return lost
 
     def _from_cache(self, local: Listing, remote: Remote) -> list[LocalFile]:
         files = list(to_hash(local, remote))
@@ -209,6 +194,8 @@ class Syncer:
             kept = self._again(lambda: self.client.from_thread(Client.file, *label_of(label, path)), self.stop)
             if kept.size == file.size and kept.checksum == self.checksum(tree, file):
                 return False
+        if lost(tree, [file], lambda file: self.checksum(tree, file)):
+            raise ContentError(f"{tree.path / path}: {LOST}, so it was not stored; cfs sync brings it again")
         with self._moving(tree, self.prefix()) as mover, raising() as tally:
             self._up(mover, [file], label, tally)
         return True

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from files import LABEL, Rig, names
 
-from container_executor.cfs import Hashes, Policy, boot
+from container_executor.cfs import CfsError, Hashes, Policy, Tree, boot
 from container_executor.cfs.scan import Stamp
+from container_executor.cfs.store import folder_store
 
 PAGE = 4096
 
@@ -111,6 +112,15 @@ def test_files_that_cannot_say_what_they_were_are_on_the_disk_when_they_get_thei
 
 def _unsupported(*_arguments: object) -> None:
     raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+
+def test_what_is_stored_in_a_folder_is_on_the_disk_before_its_record(make_rig: Callable[..., Rig], disk: Disk) -> None:
+    rig = make_rig(folder_store(disk.place / "objects"))
+    rig.sync(rig.place("first", FILES))
+
+    disk.cut_power()
+
+    assert {path: rig.content(*_label(path)) for path in FILES} == FILES
 
 
 def _label(path: str) -> tuple[str, str]:
@@ -233,3 +243,18 @@ def test_what_was_lost_and_is_stored_no_more_is_told_and_not_stored(rig: Rig, st
         ("data", "its content was lost when the machine went down")
     ]
     assert names(second) == ["data"]
+
+
+def test_what_was_lost_is_not_put_by_itself_either(rig: Rig, started_anew: Callable[[], None]) -> None:
+    rig.sync(rig.place("first", {"data": "x" * PAGE}))
+    second = rig.place("second")
+    rig.sync(second)
+    _emptied(second / "data")
+    started_anew()
+
+    with pytest.raises(
+        CfsError, match="data: its content was lost when the machine went down, so it was not stored; cfs sync"
+    ):
+        rig.syncer.store_file(Tree(second), "data", LABEL)
+
+    assert rig.content(LABEL, "data") == b"x" * PAGE
