@@ -36,8 +36,7 @@ def clear(syncer: Syncer, tree: Tree, label: str, remote: Remote, *, without: Co
     stored: list[LocalFile] = []
     unsure: list[LocalFile] = []
     for path, file in local.files.items():
-        other = remote.files.get(path)
-        (stored if file.lost or (other and other.checksum == file.checksum) else unsure).append(file)
+        (stored if file.lost or remote.has(path, file.checksum) else unsure).append(file)
     stored += _earlier(syncer, tree, label, unsure)
     syncer.stop.check()
     return _remove(tree, local, stored, frozenset(without))

@@ -53,6 +53,11 @@ class Remote:
     files: dict[str, RemoteFile]
     refused: tuple[Refused, ...] = ()
 
+    def has(self, path: str, checksum: str) -> bool:
+        """Return whether the current revision of a file has this content."""
+        file = self.files.get(path)
+        return file is not None and file.checksum == checksum
+
 
 def labels_below(client: Client, root: str) -> list[str]:
     """Return the root label, if it holds files, and those below it, whatever characters they have.

@@ -41,10 +41,6 @@ PREFIX = 16
 """Hex digits that tell the contents of one colony from those of others in the same store."""
 
 
-def _same(local: LocalFile, remote: RemoteFile | None) -> bool:
-    return remote is not None and local.checksum == remote.checksum
-
-
 def _places() -> Budget:
     return Budget(AT_ONCE)
 
@@ -127,7 +123,7 @@ class Syncer:
 
         with stopping(self.stop) as stop:
             each(wanted, one, stop, at_once=self.files_at_once)
-            doubtful = [file for file in files.values() if not _same(file, remote.files.get(file.path))]
+            doubtful = [file for file in files.values() if not remote.has(file.path, file.checksum)]
             gone = lost(tree, doubtful, lambda file: self._checksum(tree, file, stop))
             files |= {file.path: attrs.evolve(file, lost=True) for file in gone}
         return attrs.evolve(local, files=files)
