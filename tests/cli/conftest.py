@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +13,7 @@ import anyio
 import attrs
 import pytest
 from click.testing import CliRunner, Result
+from colonies import wait_for
 
 from container_executor.cli.program import program
 from container_executor.client import Client, Executor, Identity, Process
@@ -26,15 +26,6 @@ CLEAN = {
     for name, value in os.environ.items()
     if not name.startswith(("COLONIES_", "EXECUTOR_", "AWS_", "CONTAINER_EXECUTOR_"))
 }
-
-
-def wait_for(condition: Callable[[], T | None], what: str, seconds: float = 20) -> T:
-    """Return what *condition* returns once it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"never seen: {what}"
-        time.sleep(0.02)
-    return found
 
 
 @attrs.frozen

@@ -8,10 +8,11 @@ from typing import Any
 import anyio
 import click
 import pytest
+from colonies import wait_for
 
 from container_executor.cli.connection import full_id
 from container_executor.client import Client, Process, ProcessState
-from tests.cli.conftest import Colony, Worker, wait_for
+from tests.cli.conftest import Colony, Worker
 
 
 def spec(worker: Worker | None = None, **changes: Any) -> str:

@@ -9,11 +9,13 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
+from colonies import wait_for
+
 from container_executor.backend import Backend
 from container_executor.client import Identity
 from container_executor.models import JobSpec, Mark
 from container_executor.registry import open_backend
-from tests.cli.conftest import CLEAN, PROGRAM, Colony, wait_for
+from tests.cli.conftest import CLEAN, PROGRAM, Colony
 from tests.cli.test_cli_program import run
 
 SPEC = '{"funcname": "execute", "kwargs": {"cmd": "echo", "args": ["hi"], "docker-image": "busybox"}, "conditions": {"executortype": "x"}}'

@@ -9,9 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -21,6 +21,7 @@ import pytest
 
 from container_executor.client.signing import Identity
 from container_executor.server import Server
+from container_executor.testing.bench import wait_for
 
 T = TypeVar("T")
 
@@ -125,10 +126,7 @@ class Town:
 
     def eventually(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until *condition* holds."""
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, f"{what} did not happen within {PATIENCE:g} s"
-            time.sleep(0.02)
+        wait_for(condition, timedelta(seconds=PATIENCE), what)
 
     def add_executor(self, name: str, **over: Any) -> None:
         """Add and approve the executor whose key has its name."""

@@ -11,7 +11,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -28,6 +27,7 @@ from anyio.from_thread import BlockingPortal
 from container_executor.client import Client, Identity, Process, ProcessState, User
 from container_executor.funcspec import parse, to_wire
 from container_executor.server import Server
+from container_executor.testing import bench
 
 T = TypeVar("T")
 
@@ -45,11 +45,7 @@ def colony_name() -> str:
 
 def wait_for(condition: Callable[[], T | None], what: str, patience: float = PATIENCE) -> T:
     """Return what *condition* returns once it is true; fail when it is not in time."""
-    deadline = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {patience:g} s: {what}"
-        time.sleep(0.02)
-    return found
+    return bench.wait_for(condition, timedelta(seconds=patience), what)
 
 
 @attrs.define(eq=False)
