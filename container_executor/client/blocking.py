@@ -3,7 +3,6 @@
 Its coroutines do what those of :class:`container_executor.client.transport.Transport` do, but never wait; :func:`finished` runs them.
 """
 
-import ssl
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ from container_executor.client.address import HEADERS, Address
 from container_executor.client.clock import ServerClock, boot_time
 from container_executor.client.envelope import Answer
 from container_executor.connections import Connections, NotHttpError, Request
+from container_executor.errors import ServerError
 
 T = TypeVar("T")
 
@@ -91,13 +91,20 @@ def _network_errors(address: Address) -> Iterator[None]:
     """Translate what the operating system and TLS raise."""
     try:
         yield
-    except ssl.SSLCertVerificationError as error:
-        raise unreached.untrusted(address, error.verify_message) from error
-    except ssl.SSLError as error:
-        raise unreached.no_tls(address, error) from error
-    except TimeoutError as error:
-        raise unreached.late(address) from error
-    except NotHttpError as error:
-        raise unreached.strange(address, error) from error
     except OSError as error:
-        raise unreached.silent(address, error) from error
+        raise _told(address, error) from error
+
+
+def _told(address: Address, error: OSError) -> ServerError:
+    import ssl  # noqa: PLC0415 - most servers of a laptop have none
+
+    match error:
+        case ssl.SSLCertVerificationError():
+            return unreached.untrusted(address, error.verify_message)
+        case ssl.SSLError():
+            return unreached.no_tls(address, error)
+        case TimeoutError():
+            return unreached.late(address)
+        case NotHttpError():
+            return unreached.strange(address, error)
+    return unreached.silent(address, error)

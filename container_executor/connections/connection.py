@@ -3,6 +3,7 @@
 The socket never blocks: what it takes at once needs one call of the operating system, where a socket with a time limit needs two.
 """
 
+import mmap
 import select
 import socket
 import time
@@ -16,7 +17,7 @@ CONNECT = 10.0
 SILENCE = 30.0
 """Seconds without a byte of an answer, or without a byte that is taken."""
 MOST = 2**20
-"""Bytes that are received at a time. What is never used of a buffer takes no memory."""
+"""Bytes that are received at a time."""
 IDLE = 60.0
 """Seconds after which a connection that nobody uses is not used again; the Go server closes those that were idle for 120."""
 
@@ -35,7 +36,7 @@ class Connection:
         """Take an open socket."""
         opened.setblocking(False)
         self._socket = opened
-        self._buffer = memoryview(bytearray(MOST))
+        self._buffer = memoryview(mmap.mmap(-1, MOST))  # what is never used of it takes no memory, unlike a bytearray's
         self._arrives, self._takes = select.poll(), select.poll()
         self._arrives.register(opened, select.POLLIN)
         self._takes.register(opened, select.POLLOUT)
@@ -62,12 +63,12 @@ class Connection:
             except self._blocked as error:
                 self._wait(self._awaited(error, self._takes), end)
 
-    def receive(self, end: float) -> memoryview:
-        """Return what comes next, valid until the next call; nothing where the server ended the connection."""
+    def receive(self, end: float, most: int = MOST) -> memoryview:
+        """Return what comes next, at most so many bytes, valid until the next call; nothing where the server ended the connection."""
         self._before_receiving(end)
         while True:
             try:
-                return self._buffer[: self._socket.recv_into(self._buffer)]
+                return self._buffer[: self._socket.recv_into(self._buffer, most)]
             except self._blocked as error:
                 self._wait(self._awaited(error, self._arrives), end)
 

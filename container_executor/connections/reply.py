@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from container_executor.connections.connection import Connection
+from container_executor.connections.connection import MOST, Connection
 from container_executor.connections.parsed import NotHttpError, Parsed
 
 _MOST_HEADERS = 2**16  # bytes before the body of an answer
@@ -26,7 +26,7 @@ class Reply:
         while not parsed.status:
             if received > _MOST_HEADERS:
                 raise NotHttpError("its answer has more headers than any should")
-            received += self._parse()
+            received += self._parse(_MOST_HEADERS)
         self.status = parsed.status
         length = parsed.header("content-length")
         self._left = int(length) - sum(map(len, parsed.body)) if length and not parsed.whole else 0
@@ -76,9 +76,9 @@ class Reply:
         self._parsed.whole = not self._left
         return data
 
-    def _parse(self) -> int:
-        """Receive a piece of anything else; return its size."""
-        data = self._connection.receive(self._end)
+    def _parse(self, most: int = MOST) -> int:
+        """Receive a piece of anything else, of which the parser copies what is body; return its size."""
+        data = self._connection.receive(self._end, most)
         if data:
             self._parsed.feed(data)
             if self.reusable:

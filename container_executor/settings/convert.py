@@ -6,7 +6,6 @@ import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
@@ -77,6 +76,8 @@ def parse_duration(text: str) -> timedelta:
 
 def nearest(name: str, valid: Sequence[str], *, cutoff: float = 0.6) -> str:
     """Return words that name the one of *valid* that *name* may have meant, or "" where none is near."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only mistakes need it
+
     found = get_close_matches(name, valid, n=1, cutoff=cutoff)
     return f"; did you mean {found[0]}?" if found else ""
 

@@ -1,5 +1,6 @@
 """All settings of one run as one value, and where each came from."""
 
+import functools
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,7 +100,8 @@ def _how_to_set(path: str) -> str:
     return f"{path} is not set: set {names}, or {table} in the configuration file"
 
 
-def fields() -> dict[str, "attrs.Attribute[Any]"]:
+@functools.cache
+def fields() -> Mapping[str, "attrs.Attribute[Any]"]:
     """Return every setting of the core by its path, in the order of the documentation."""
     found: dict[str, attrs.Attribute[Any]] = {}
     for field in attrs.fields(Settings):
