@@ -1,45 +1,48 @@
 """Gives each program the same memory: free, and used before.
 
-A page that a virtual machine uses for the first time, or again after it gave it back, has to be found by the host: half a millisecond per MiB here,
-which made bringing 1 GB down take 0.9 to 1.2 s, depending on what the kernel had given back while it ran. Where the kernel lets one say how long it keeps free
-memory (``min_free_ms`` and ``max_waiting_mib`` of its free page reporting; not every kernel has them), it keeps it during a run.
+A page that a virtual machine uses for the first time, or again after it gave it back, has to be found by the host. Copying 2 GB into such pages
+took MinIO up to 5 s here instead of 1, depending on what had run before, and hid what was to be measured. On a machine of its own there are none.
 """
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import time
 from pathlib import Path
 
-_REPORTING = Path("/sys/module/page_reporting/parameters")
-_KEPT = {"min_free_ms": 300_000, "max_waiting_mib": 2**20}
-_FULL = 2**29
+_FULL = 2**28
 """Bytes that are free where all is used: the kernel keeps some for itself."""
+FREE = 3 * 2**30
+"""Bytes that each program finds free."""
 _PIECE = 2**24
+_GIVEN_BACK = 2.5
+"""Seconds after which the kernel has given back what was freed before (``PAGE_REPORTING_DELAY`` in its page_reporting.c is two): what is freed then, it
+gives back two seconds later at the earliest."""
 
 
-@contextmanager
-def kept() -> Iterator[None]:
-    """Have the kernel keep free memory during the block, for five minutes each time."""
-    with ExitStack() as afterwards:
-        for name, value in _KEPT.items():
-            with suppress(OSError):  # there is none such, or we are not root
-                before = (_REPORTING / name).read_text()
-                (_REPORTING / name).write_text(str(value))
-                afterwards.callback((_REPORTING / name).write_text, before)
-        yield
+class Memory:
+    """The memory of this machine, used by the page cache of a file that has holes only: it costs no disk."""
 
+    def __init__(self, folder: Path) -> None:
+        """Make the file in a folder, which removes it."""
+        self._size = _bytes("MemTotal")
+        self._file = (folder / "holes").open("w+b", buffering=0)
+        self._file.truncate(self._size)
+        self._at = 0
 
-def use_all(folder: Path) -> None:
-    """Use all memory that is free, and free it: by the page cache of a file in *folder* that has holes only, which costs no disk."""
-    piece, size = bytearray(_PIECE), _bytes("MemTotal")
-    with (folder / "holes").open("w+b", buffering=0) as file:
-        file.truncate(size)
-        for at in range(0, size, _PIECE):
+    def prepare(self) -> None:
+        """Use all of it, and free some."""
+        piece = bytearray(_PIECE)
+        for _ in range(0, self._size, _PIECE):
             if _bytes("MemFree") <= _FULL:
                 break
-            os.preadv(file.fileno(), [piece], at)
-        file.truncate(0)
+            self._at = (self._at + _PIECE) % self._size
+            os.preadv(self._file.fileno(), [piece], self._at)
+        time.sleep(_GIVEN_BACK)
+        for _ in range(0, self._size, _PIECE):
+            if _bytes("MemFree") >= FREE:
+                break
+            os.posix_fadvise(self._file.fileno(), self._at, _PIECE, os.POSIX_FADV_DONTNEED)
+            self._at = (self._at - _PIECE) % self._size
 
 
 def _bytes(name: str) -> int:
