@@ -19,7 +19,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -57,6 +56,17 @@ async def main(path, owner, user):
         await anyio.sleep_forever()
 anyio.run(main, *sys.argv[1:])
 """
+LAUNCH = """
+import os, sys, time
+started = time.monotonic()
+quiet = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+program = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=quiet)
+_, status, usage = os.wait4(program, 0)
+print(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs a program and prints what it took. The peak memory of a process is at least that of the one which started it (``maxrss`` in
+exec_mmap of the kernel's fs/exec.c), so that one must be small."""
 OURS, RCLONE, COLONIES = "ours", "rclone", "colonies"
 TARGETS = {
     RCLONE: {
@@ -107,13 +117,10 @@ class Run:
 def timed(command: list[str], environ: Mapping[str, str]) -> Run:
     """Run a program to its end, which must be a success."""
     known = {name: value for name, value in os.environ.items() if name != "AWS_CA_BUNDLE"}  # rclone cannot use it
-    started = time.monotonic()
-    program = subprocess.Popen(command, env={**known, **environ}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    _, words = program.stderr, program.stderr.read() if program.stderr else b""
-    _, status, usage = os.wait4(program.pid, 0)
-    program.returncode = os.waitstatus_to_exitcode(status)
-    assert program.returncode == 0, (command, words.decode())
-    return Run(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    launched = [sys.executable, "-ISc", LAUNCH, *command]
+    ended = subprocess.run(launched, env={**known, **environ}, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, (command, ended.stderr)
+    return Run(*map(float, ended.stdout.split()))
 
 
 @contextmanager
