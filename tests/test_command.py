@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from container_executor.command import run
 from container_executor.errors import RejectedError, UnavailableError
 from container_executor.secret import Secret
+from container_executor.testing.bench import wait_for
 
 SOON = timedelta(seconds=20)
 BRIEFLY = timedelta(seconds=0.3)
@@ -25,10 +25,7 @@ def gone(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> None:
-    deadline = time.monotonic() + 10
-    while not gone(pid):
-        assert time.monotonic() < deadline, f"{pid} still runs"
-        time.sleep(0.01)
+    wait_for(lambda: gone(pid), timedelta(seconds=10), f"the end of {pid}")
 
 
 def test_arguments_arrive_as_they_are_without_a_shell() -> None:

@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from container_executor_process import ProcessBackend
 
 from container_executor.errors import RejectedError
 from container_executor.models import FailureClass, Handle, JobSpec, JobState, JobStatus, Mark, Plan
+from container_executor.testing.bench import wait_for
 
 T = TypeVar("T")
 
@@ -47,11 +47,7 @@ def _plan(backend: ProcessBackend, line: str) -> Plan:
 
 
 def _until(look: Callable[[], T | None]) -> T:
-    deadline = time.monotonic() + 30
-    while not (found := look()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+    return wait_for(look, timedelta(seconds=30), "what the test waits for")
 
 
 def _end(backend: ProcessBackend, handle: Handle) -> JobStatus:
