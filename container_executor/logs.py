@@ -4,7 +4,6 @@ structlog writes to the standard output until a program configures it, and a lib
 result.
 """
 
-import logging
 import sys
 
 import attrs
@@ -37,5 +36,7 @@ class Logger:
         if structlog is not None and structlog.is_configured():
             getattr(structlog.get_logger(self.name), method)(event, **fields)
         else:
+            import logging  # noqa: PLC0415 - a short command has nothing to say
+
             words = " ".join(f"{name}={value!r}" for name, value in fields.items())
             getattr(logging.getLogger(self.name), method)("%s %s", event, words)

@@ -1,15 +1,15 @@
-"""The program: its commands, each imported only when it is used, and how every error ends."""
+"""The program: its commands, and how every error ends."""
 
-import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from importlib import import_module
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
+
+from container_executor.cli.lazy import LazyGroup
 
 COMMANDS = {
     "run": "Run the daemon that takes processes from the server and runs them.",
@@ -46,26 +46,8 @@ class Session:
     examine: Callable[[], Any] | None = None
 
 
-class Program(click.Group):
-    """A group that imports a command when it is asked for, and ends with one message and an exit code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the commands in the order in which the help shows them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """Import a command."""
-        if cmd_name not in COMMANDS:
-            return None
-        with _uncollected():
-            module = import_module(f"container_executor.cli.{_MODULES.get(cmd_name, cmd_name)}")
-        command = getattr(module, cmd_name)
-        return command if isinstance(command, click.Command) else None
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands from their first sentences."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class Program(LazyGroup):
+    """The group of all commands, which ends with one message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader of our output that has gone ends it quietly."""
@@ -87,7 +69,7 @@ class Program(click.Group):
         sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, lines=COMMANDS, modules=_MODULES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="container-executor")
 def program() -> None:
     """Run the processes of a Colonies server as containers.
@@ -97,22 +79,15 @@ def program() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the program now: a thread whose call is stuck, in an engine's client or at a server that is silent, must not keep it."""
+    """End the program now.
+
+    A thread whose call is stuck, in an engine's client or at a server that is silent, must not keep it, and taking the interpreter
+    apart is a twentieth of a short command.
+    """
     with suppress(OSError):  # a full disk, or nobody who reads
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep what the block makes out of all garbage collections, that at the exit too: of a short command they are a fifth."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _end(error: BaseException, session: Session) -> int:

@@ -7,7 +7,7 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from container_executor.connections.connection import CONNECT, Connection, time_left
@@ -34,6 +34,7 @@ class Connections:
         address = urlsplit(url)
         self._tls = address.scheme == "https"
         self._name = address.hostname or ""
+        self._address: Any = self._name.encode() if self._name.isascii() else self._name  # a text brings the tables of IDNA
         self._port = address.port or (443 if self._tls else 80)
         self._host = address.netloc.rpartition("@")[2]
         self._verify = verify
@@ -90,7 +91,7 @@ class Connections:
         return self._open(end)
 
     def _open(self, end: float) -> Connection:
-        opened = socket.create_connection((self._name, self._port), timeout=time_left(end, CONNECT))
+        opened = socket.create_connection((self._address, self._port), timeout=time_left(end, CONNECT))
         try:
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return self._secured(opened) if self._tls else Connection(opened)

@@ -7,7 +7,7 @@ import re
 import select
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from container_executor.cli import cfs
 from container_executor.cli.program import COMMANDS, program
 from tests.cli.conftest import CLEAN, PROGRAM, Colony, Worker
 
@@ -52,8 +53,8 @@ def on_terminal(*arguments: str, environ: Mapping[str, str]) -> str:
 
 def test_the_help_of_the_program_imports_no_command_and_nothing_heavy() -> None:
     code = (
-        "import sys; from container_executor.cli import main\n"
-        "try: sys.argv[1:] = ['--help']; main()\n"
+        "import sys; from container_executor.cli.program import program\n"
+        "try: program.main(['--help'])\n"
         "except SystemExit: print(sorted(name for name in sys.modules if name.partition('.')[0] in "
         "('aiohttp', 'anyio', 'rich', 'coincurve', 'docker', 'kubernetes', 'attrs', 'cattrs')))"
     )
@@ -64,20 +65,25 @@ def test_the_help_of_the_program_imports_no_command_and_nothing_heavy() -> None:
     assert "Submit function specs." in printed
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(name: str) -> None:
-    command = program.get_command(click.Context(program), name)
+@pytest.mark.parametrize(
+    "words", [*([name] for name in COMMANDS), *(["cfs", name] for name in cfs.COMMANDS)], ids=" ".join
+)
+def test_the_list_of_commands_says_of_each_what_its_own_help_says_first(words: list[str]) -> None:
+    *group, name = words
 
-    assert command is not None
-    assert command.help is not None
-    assert " ".join(command.help.partition("\n\n")[0].split()) == COMMANDS[name]
-    assert run(name, "--help").exit_code == 0
+    listed = " ".join(run(*group, "--help").stdout.partition("Commands:")[2].split())
+    own = run(*words, "--help")
+
+    assert own.exit_code == 0
+    said = " ".join(own.stdout.partition("\n\n")[2].split())
+    sentence = f"{said.partition('.')[0]}."
+    assert f"{name} {sentence}" in listed
 
 
 def test_the_help_of_a_command_imports_no_engine(colony: Colony) -> None:
     code = (
-        "import sys; from container_executor.cli import main\n"
-        "try: sys.argv[1:] = ['run', '--help']; main()\n"
+        "import sys; from container_executor.cli.program import program\n"
+        "try: program.main(['run', '--help'])\n"
         "except SystemExit: print([name for name in sys.modules if name.partition('.')[0] in "
         "('docker', 'kubernetes', 'obstore') or name.startswith('container_executor_')])"
     )
@@ -87,12 +93,20 @@ def test_the_help_of_a_command_imports_no_engine(colony: Colony) -> None:
     assert printed.splitlines()[-1] == "[]"
 
 
-def test_every_option_and_argument_is_explained() -> None:
-    for name in COMMANDS:
-        command = program.get_command(click.Context(program), name)
-        assert command is not None
+def test_every_option_is_explained() -> None:
+    for name, command in _all_of(program):
         unexplained = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
         assert unexplained == [], name
+
+
+def _all_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {inner}", it) for inner, it in _all_of(command))
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
