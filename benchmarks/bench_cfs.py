@@ -82,7 +82,7 @@ TARGETS = {
 }  # fmt: skip
 """What our time divided by that of another program may be."""
 STEPS = ("up", "unchanged", "down")
-ROUNDS = {"S": 5, "M": 5, "L": 3}
+ROUNDS = {"S": 5, "M": 9, "L": 3}
 MEMORY = {"S": 80, "M": 80, "L": 160}
 """What our peak memory may be, in MB."""
 
