@@ -34,7 +34,8 @@ class Connections:
         address = urlsplit(url)
         self._tls = address.scheme == "https"
         self._name = address.hostname or ""
-        self._address: Any = self._name.encode() if self._name.isascii() else self._name  # a text brings the tables of IDNA
+        # A text would bring the tables of IDNA, which take longer than the first request.
+        self._address: Any = self._name.encode() if self._name.isascii() else self._name
         self._port = address.port or (443 if self._tls else 80)
         self._host = address.netloc.rpartition("@")[2]
         self._verify = verify
