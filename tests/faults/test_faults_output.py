@@ -125,8 +125,9 @@ def test_a_progress_bar_is_seen_as_it_moves_and_takes_a_line_a_second_at_most(
     make_daemon(backend=backend, options=site.options).start()
     began = time.monotonic()
     process_id = colony.submit(BAR.format(steps=steps), image=site.image, maxexectime=3600)
-    wait_for(lambda: f" of {steps}" in colony.log(process_id), "a state of it", 60.0 * site.slack)
-    assert not colony.process(process_id).state.ended
+    if backend in LIVE:
+        wait_for(lambda: f" of {steps}" in colony.log(process_id), "a state of it", 60.0 * site.slack)
+        assert not colony.process(process_id).state.ended
 
     assert colony.wait(process_id, patience=60.0 * site.slack + 2 * seconds).state is ProcessState.FAILED
     lasted = time.monotonic() - began
