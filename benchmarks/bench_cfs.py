@@ -11,7 +11,6 @@ Or as a part of ``nox -s bench``, on its page.
 """
 
 import argparse
-import math
 import os
 import secrets
 import shutil
@@ -31,6 +30,7 @@ from typing import Any
 import attrs
 import obstore
 from compiled import compile_all
+from figures import p95
 from memory import Memory
 from obstore.store import S3Store
 
@@ -45,7 +45,7 @@ nearly all, is the start of the program; of S, looking at both sides as much aga
 No program waits for the disk; that [a power loss took something](decisions/a-download-does-not-wait-for-the-disk.md) only ours notices. The
 official command line verifies nothing: of M down, 0.5 s of our processor are checksums. Each program finds 3 GB of memory free that have been used before
 (`benchmarks/memory.py`), since the memory of a virtual machine is slow the first time; a first round is not counted. Times are medians, and
-still move with the neighbours of a virtual machine: M down was 0.62 to 0.74 of rclone's time, and 1.35 to 1.55 of the official command line's, in runs of one night.
+still move with the neighbours of a virtual machine: M down was 0.62 to 0.74 of rclone's time, and 1.35 to 1.55 of the official command line's, in runs of two nights.
 """
 SERVE = """
 import sys, anyio
@@ -244,9 +244,8 @@ def measure(name: str, rounds: int, *, small: bool) -> dict[tuple[str, str], lis
 
 def told(runs: Sequence[Run]) -> str:
     """Return the medians, and the time that 95 of 100 runs do not exceed."""
-    seconds = sorted(each.seconds for each in runs)
-    most = seconds[math.ceil(0.95 * len(seconds)) - 1]
-    return f"{middle(runs):.2f} s (p95 {most:.2f}, {statistics.median(each.cpu for each in runs):.2f} of processor)"
+    most, cpu = p95(each.seconds for each in runs), statistics.median(each.cpu for each in runs)
+    return f"{middle(runs):.2f} s (p95 {most:.2f}, {cpu:.2f} of processor)"
 
 
 def middle(runs: Sequence[Run]) -> float:

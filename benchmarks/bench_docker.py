@@ -21,6 +21,7 @@ import attrs
 import docker
 from bench_daemon import processor, running
 from colonies import Colony, DaemonProgram, wait_for
+from figures import p95
 
 from container_executor.client import Process, ProcessState
 
@@ -144,8 +145,7 @@ def row(name: str, value: float, unit: str, target: str = "-", digits: int = 2) 
 
 def spread(times: Sequence[float]) -> str:
     """Return median and 95 of 100, in milliseconds."""
-    ordered = sorted(1000 * each for each in times)
-    return f"{statistics.median(ordered):.0f} (95 of 100: {ordered[int(0.95 * len(ordered))]:.0f})"
+    return f"{1000 * statistics.median(times):.0f} (95 of 100: {1000 * p95(times):.0f})"
 
 
 # --- one at a time ----------------------------------------------------------------------------------------------------
