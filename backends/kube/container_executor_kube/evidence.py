@@ -28,7 +28,7 @@ DEADLINE = "DeadlineExceeded"
 """The reason of a pod, or a Job, whose time was over."""
 _NOT_STARTED = ("StartError", "ContainerCannotRun", "RunContainerError", "CreateContainerError")
 _LOST = "ContainerStatusUnknown"
-"""The reason where a kubelet found no trace of a container that it had started."""
+"""The reason where a kubelet gives up a pod and finds no trace of a container, be it that there never was one."""
 
 
 @attrs.frozen
@@ -55,7 +55,7 @@ def rank_status(pod: Thing, local: int, rank: int, *, gang: bool) -> RankStatus:
         rank, JobState.PENDING, node=str(pod["spec"].get("nodeName", "")), image_id=str(container.get("imageID", ""))
     )
     waits = gang and not released(pod)
-    if end := state.get("terminated"):
+    if (end := state.get("terminated")) and not _never_made(container, end):
         return _ended(known, pod, end, local, waits=waits)
     if lost := _lost_node(pod):
         return attrs.evolve(known, state=JobState.FAILED, failure=lost.failure, reason=lost.words)
@@ -84,6 +84,16 @@ def time_of(text: object) -> datetime | None:
     if not isinstance(text, str) or text.startswith("1970-"):
         return None
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _never_made(container: Thing, end: Thing) -> bool:
+    """Tell whether a pod was ended before its container was made, as while its image was pulled.
+
+    One that the kubelet has seen running has an id, or a note of that in its last state (kubernetes source, pkg/kubelet,
+    ``TerminatePod`` and ``convertToAPIContainerStatuses``).
+    """
+    seen = container.get("containerID") or (container.get("lastState") or {}).get("terminated")
+    return end.get("reason") == _LOST and not seen
 
 
 def _ended(known: RankStatus, pod: Thing, end: Thing, local: int, *, waits: bool) -> RankStatus:

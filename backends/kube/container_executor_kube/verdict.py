@@ -125,7 +125,7 @@ def _cancelled(status: RankStatus) -> RankStatus:
     if status.state is JobState.HELD:
         return attrs.evolve(status, state=JobState.PENDING, reason="is being cancelled")
     if status.failure is FailureClass.VANISHED:
-        state = JobState.FAILED if status.exit_code else JobState.SUCCEEDED
+        state = {None: JobState.CANCELLED, 0: JobState.SUCCEEDED}.get(status.exit_code, JobState.FAILED)
         return attrs.evolve(status, state=state, failure=None, reason="cancelled")
     return status
 

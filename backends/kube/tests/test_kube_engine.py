@@ -24,6 +24,7 @@ from container_executor.testing.bench import Bench, wait_for
 
 pytestmark = [pytest.mark.engine("kube")]
 PATIENCE = timedelta(seconds=90)
+KEPT = "container-executor.test/kept"
 TWO_NODES = {"nodes": 2, "processes_per_node": 1}
 
 MakeBench = Callable[..., Bench]
@@ -61,6 +62,29 @@ def _empty(backend: Any) -> bool:
     for job in found:
         backend.remove(job.handle)
     return not found
+
+
+@pytest.fixture
+def keep(admin: Callable[..., str]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Let a pod be seen after its end, until the test is over; else it can be gone before anybody looks."""
+    kept: list[str] = []
+
+    def hold(pod: Mapping[str, Any]) -> None:
+        kept.append(pod["metadata"]["name"])
+        _patch(admin, kept[-1], {"op": "add", "path": "/metadata/finalizers/0", "value": KEPT})
+
+    yield hold
+    for name in kept:
+        here = json.loads(admin("get", "pod", name, "-o", "json"))["metadata"]["finalizers"].index(KEPT)
+        _patch(admin, name, {"op": "remove", "path": f"/metadata/finalizers/{here}"})
+
+
+def _patch(admin: Callable[..., str], pod: str, *operations: Mapping[str, str]) -> None:
+    admin("patch", "pod", pod, "--type=json", "-p", json.dumps(operations))
+
+
+def _is_over(admin: Callable[..., str], pod: Mapping[str, Any]) -> bool:
+    return admin("get", "pod", pod["metadata"]["name"], "-o", "jsonpath={.status.phase}") in ("Failed", "Succeeded")
 
 
 def pods_of(bench: Bench, handle: Handle) -> list[Mapping[str, Any]]:
@@ -205,6 +229,40 @@ def test_a_job_that_waits_says_why_and_can_be_cancelled(
     assert bench.follow(handle)[-1].end
 
 
+def test_a_job_that_is_cancelled_while_its_image_is_pulled_never_started(
+    make_bench: MakeBench, keep: Callable[[Mapping[str, Any]], None], admin: Callable[..., str]
+) -> None:
+    bench, handle, pod = _pulled(make_bench)
+    keep(pod)
+
+    bench.backend.cancel(handle)
+
+    wait_for(lambda: _is_over(admin, pod), PATIENCE, "the end of the pod")
+    assert bench.ended(handle).state is JobState.CANCELLED
+
+
+def test_a_pod_that_is_evicted_while_its_image_is_pulled_was_not_lost(
+    make_bench: MakeBench, keep: Callable[[Mapping[str, Any]], None], admin: Callable[..., str]
+) -> None:
+    bench, handle, pod = _pulled(make_bench)
+    keep(pod)
+
+    _evict(admin, pod, bench.folder() / "eviction.json")
+
+    wait_for(lambda: _is_over(admin, pod), PATIENCE, "the end of the pod")
+    (rank,) = bench.ended(handle).ranks
+    assert (rank.state, rank.failure, rank.exit_code) == (JobState.FAILED, FailureClass.EVICTED, None)
+
+
+def _pulled(make_bench: MakeBench) -> tuple[Bench, Handle, Mapping[str, Any]]:
+    """Start a job whose image is pulled again and again; also return its pod."""
+    bench = make_bench()
+    handle = bench.start("echo never", image="127.0.0.1:9/away:latest")
+    bench.until(handle, lambda status: "connection refused" in status.reason, "the refusal of the registry")
+    (pod,) = pods_of(bench, handle)
+    return bench, handle, pod
+
+
 def test_a_claim_that_is_not_there_is_named(make_bench: MakeBench) -> None:
     bench = make_bench(pvc="no-such-claim")
 
@@ -236,18 +294,19 @@ def test_a_pod_that_somebody_deletes_is_named_and_nothing_is_started_again(
     assert chunks[-1].end
 
 
+def _evict(admin: Callable[..., str], pod: Mapping[str, Any], request: Path) -> None:
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    request.write_text(json.dumps({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}))
+    admin("create", "--raw", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", "-f", str(request))
+
+
 def test_a_pod_that_is_evicted_is_told_from_one_that_failed(make_bench: MakeBench, admin: Callable[..., str]) -> None:
     bench = make_bench()
     handle = bench.start("sleep 100")
     bench.running(handle)
     (pod,) = pods_of(bench, handle)
 
-    place = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/eviction"
-    eviction = Path(bench.folder()) / "eviction.json"
-    eviction.write_text(
-        f'{{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {{"name": "{pod["metadata"]["name"]}"}}}}'
-    )
-    admin("create", "--raw", place, "-f", str(eviction))
+    _evict(admin, pod, bench.folder() / "eviction.json")
 
     (rank,) = bench.ended(handle).ranks
     assert (rank.failure, rank.exit_code) == (FailureClass.EVICTED, 143)

@@ -67,6 +67,7 @@ RELEASED = {names.RELEASE: "10.0.0.1"}
         ("running", (JobState.RUNNING, None, None)),
         ("evicted", (FAILED, 143, FailureClass.EVICTED)),
         ("deleted_and_exited_0", (FAILED, 0, FailureClass.VANISHED)),
+        ("deleted_while_pulled", (FAILED, None, FailureClass.VANISHED)),
     ],
 )
 def test_a_recorded_pod_proves(name: str, expected: tuple[JobState, int | None, FailureClass | None]) -> None:
@@ -91,6 +92,23 @@ def test_a_deadline_stops_only_what_runs_when_it_comes(
 
     assert (status.state, status.failure) == expected
     assert status.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        {"containerID": "containerd://607350dc5ec864795f3aa62017dc02ff"},
+        {"lastState": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}},
+    ],
+    ids=["an id", "a last state"],
+)
+def test_a_container_that_ran_and_of_which_nothing_is_left_was_lost(trace: dict[str, Any]) -> None:
+    pod = recorded("deleted_while_pulled")
+    pod["status"]["containerStatuses"][0].update(trace)
+
+    status = rank_status(pod, 0, 0, gang=False)
+
+    assert (status.state, status.failure, status.exit_code) == (FAILED, FailureClass.NODE_LOST, None)
 
 
 def test_words_of_the_runtime_are_not_the_output_of_the_program() -> None:
@@ -284,6 +302,16 @@ def test_a_rank_that_we_cancelled_was_not_deleted_by_somebody() -> None:
     (rank,) = job_status(Sight(job, [recorded("deleted_and_exited_0")])).ranks
 
     assert (rank.state, rank.exit_code, rank.failure) == (SUCCEEDED, 0, None)
+
+
+def test_a_job_that_we_cancelled_while_its_image_was_pulled_is_cancelled() -> None:
+    job = job_of(1)
+    job["spec"]["suspend"] = True
+    job["metadata"]["annotations"][names.CANCELLED] = "2026-11-21T16:00:00+00:00"
+
+    status = job_status(Sight(job, [recorded("deleted_while_pulled")]))
+
+    assert (status.state, status.ranks[0].failure) == (JobState.CANCELLED, None)
 
 
 def test_a_job_that_is_being_cancelled_asks_for_no_release(job: Pod) -> None:
