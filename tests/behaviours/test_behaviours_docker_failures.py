@@ -25,7 +25,7 @@ AT_ONCE = 10.0
 """Seconds within which a failure is named."""
 AFTER_A_WHILE = 60.0
 """Seconds within which it is believed that a container is gone."""
-EAT = "head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"
+EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 
 
 @pytest.fixture(scope="module")

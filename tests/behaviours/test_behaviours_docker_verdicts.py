@@ -17,7 +17,7 @@ from container_executor.testing import require_engine
 MakeDaemon = Callable[..., DaemonProgram]
 GONE = 15.0
 """Seconds within which a container is gone whose process was cancelled, besides the grace."""
-EAT = "head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"
+EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 
 
 @pytest.fixture(scope="module")

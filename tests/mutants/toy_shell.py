@@ -14,7 +14,7 @@ from container_executor.testing.programs import Step
 
 _LOOP = re.compile(r"while :; do (?P<body>.*?); done")
 _TRAP = re.compile(r"trap '(?P<action>[^']*)' TERM\s*;?\s*")
-_TOO_MUCH = "head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null"
+_TOO_MUCH = "dd if=/dev/zero of=/dev/null bs=300000000 count=1"
 _FITS = "head -c 9000000 /dev/zero | tail -c 9000000 | wc -c"
 _KNOWN = {"echo", "printf", "exit", "sleep", "true", "seq", "if", "["}
 

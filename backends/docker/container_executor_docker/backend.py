@@ -105,7 +105,9 @@ class DockerBackend(DockerSettings, Backend):
     def _status(self, handle: Handle, found: Mapping[str, Collection[Mapping[str, object]]]) -> JobStatus:
         folder = self._folder(handle.job_id)
         boot = Boot(boot_id(), booted()) if self._connection.address.local else None
-        status = job_status(found[handle.job_id], handle.ranks, refused=folder.refused, boot=boot)
+        status = job_status(
+            found[handle.job_id], handle.ranks, refused=folder.refused, boot=boot, oom=folder.out_of_memory()
+        )
         return with_output(status, folder.output()) if status.state.ended else status
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,10 @@ from pathlib import Path
 import attrs
 
 from container_executor.models import OUTPUT_LIMIT
+from container_executor_docker.oom import NOTES
+
+_OUTPUT = "output"
+_RANK = re.compile(r"^\d{1,9}$", re.MULTILINE)
 
 
 @attrs.frozen
@@ -31,9 +36,9 @@ class JobFolder:
             yield
 
     def give(self, text: str, user: str) -> None:
-        """Make what the job finds, under the lock: its input, and the output file that *user* may write.
+        """Make what the job finds, under the lock: its input, and the files that *user* may write.
 
-        The folder itself stays the daemon's, so that a job cannot put a link in the place of its output.
+        The folder itself stays the daemon's, so that a job cannot put a link in the place of one.
         """
         exchange = self.path / "exchange"
         if exchange.exists():
@@ -42,20 +47,23 @@ class JobFolder:
         shutil.rmtree(making, ignore_errors=True)
         making.mkdir()
         (making / "input.json").write_text(text)
-        (making / "output").touch()
-        uid, _, gid = user.partition(":")
-        if os.geteuid() == 0:
-            os.chown(making / "output", int(uid), int(gid))
-        else:
-            (making / "output").chmod(0o666)
         (making / "input.json").chmod(0o644)
+        for name in (_OUTPUT, NOTES):
+            _make_writable(making / name, user)
         making.chmod(0o755)
         making.rename(exchange)
 
     def output(self) -> str | None:
         """Return the beginning of what the job left, None where there is no such file."""
+        return self._left(_OUTPUT)
+
+    def out_of_memory(self) -> frozenset[int]:
+        """Return the ranks that noted at their end that the kernel had killed a process of theirs for want of memory."""
+        return frozenset(map(int, _RANK.findall(self._left(NOTES) or "")))
+
+    def _left(self, name: str) -> str | None:
         try:
-            with (self.path / "exchange" / "output").open("rb") as file:
+            with (self.path / "exchange" / name).open("rb") as file:
                 return file.read(OUTPUT_LIMIT + 1).decode("utf-8", "replace")
         except OSError:
             return None
@@ -73,3 +81,13 @@ class JobFolder:
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _make_writable(file: Path, user: str) -> None:
+    """Make an empty file that *user*, as ``UID:GID``, may write: nobody else where the daemon may give files away."""
+    file.touch()
+    uid, _, gid = user.partition(":")
+    if os.geteuid() == 0:
+        os.chown(file, int(uid), int(gid))
+    else:
+        file.chmod(0o666)

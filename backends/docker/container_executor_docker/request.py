@@ -10,6 +10,7 @@ from container_executor_docker.gpus import device_request
 from container_executor_docker.guard import GRACE
 from container_executor_docker.labels import CPU, MEMORY, RANK, container_name, job_labels
 from container_executor_docker.limits import HOME, host_config
+from container_executor_docker.oom import with_note
 from container_executor_docker.paths import EXCHANGE, Paths
 from container_executor_docker.problems import find_problems
 from container_executor_docker.settings import DockerSettings
@@ -59,12 +60,10 @@ def _gpus_of(job: JobSpec, site: DockerSettings) -> list[str]:
 
 
 def _container(job: JobSpec, rank: int, site: DockerSettings, paths: Paths) -> dict[str, Any]:
-    wrapped = wrap(job.argv)
     own = {CPU: str(job.cpu), MEMORY: str(job.memory), RANK: str(rank), GRACE: f"{job.grace.total_seconds():g}"}
     body: dict[str, Any] = {
         "Image": job.image,
-        "Entrypoint": wrapped[:4],
-        "Cmd": wrapped[4:],
+        **_command(job, rank, notes=paths.exchange),
         "Env": [f"{name}={value}" for name, value in sorted(_environment(job, rank, site, paths).items())],
         "User": site.run_as(),
         "OpenStdin": False,
@@ -80,6 +79,11 @@ def _container(job: JobSpec, rank: int, site: DockerSettings, paths: Paths) -> d
     if job.gpus and not site.gpus:
         body["HostConfig"].update(device_request(site.gpu_driver, count=job.gpus))
     return {"name": name, "body": body}
+
+
+def _command(job: JobSpec, rank: int, *, notes: bool) -> dict[str, Any]:
+    shell, option, script, name, *argv = wrap(job.argv)
+    return {"Entrypoint": [shell, option, with_note(script, rank) if notes else script, name], "Cmd": argv}
 
 
 def _environment(job: JobSpec, rank: int, site: DockerSettings, paths: Paths) -> Mapping[str, str]:

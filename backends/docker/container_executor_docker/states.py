@@ -42,7 +42,12 @@ class Boot:
 
 
 def job_status(
-    containers: Collection[Inspected], ranks: int, *, refused: bool = False, boot: Boot | None = None
+    containers: Collection[Inspected],
+    ranks: int,
+    *,
+    refused: bool = False,
+    boot: Boot | None = None,
+    oom: Collection[int] = (),
 ) -> JobStatus:
     """Return the status of a job from the inspect answers of its containers.
 
@@ -51,8 +56,9 @@ def job_status(
         ranks: How many there should be.
         refused: The job was cancelled before its containers were started, and they never will be.
         boot: The present boot of the engine's machine, where that is this one.
+        oom: Ranks that noted that a process of theirs was killed for want of memory.
     """
-    statuses = sorted((rank_status(container, boot) for container in containers), key=lambda status: status.rank)
+    statuses = sorted((rank_status(container, boot, oom) for container in containers), key=lambda status: status.rank)
     broken = next((status for status in statuses if status.failure and status.started is None), None)
     if broken is not None:
         statuses = [_never(status, f"rank {broken.rank} could not be started") for status in statuses]
@@ -78,7 +84,7 @@ def with_output(status: JobStatus, text: str | None) -> JobStatus:
     return attrs.evolve(status, ranks=ranks)
 
 
-def rank_status(container: Inspected, boot: Boot | None = None) -> RankStatus:
+def rank_status(container: Inspected, boot: Boot | None, oom: Collection[int]) -> RankStatus:
     """Return the status of one rank."""
     state, own = container["State"], container["Config"]["Labels"]
     where = STATES.get(state["Status"], JobState.RUNNING)
@@ -88,7 +94,7 @@ def rank_status(container: Inspected, boot: Boot | None = None) -> RankStatus:
     status = RankStatus(rank, where, image_id=container["Image"], started=_time(state["StartedAt"]))
     if where is not JobState.FAILED:
         return status
-    ended = _ended(status, state)
+    ended = _ended(status, state, oom=bool(state.get("OOMKilled")) or rank in oom)
     return _lost_with_the_machine(ended) if boot is not None and _outlived(ended, own, boot) else ended
 
 
@@ -118,12 +124,10 @@ def _not_started(rank: int, container: Inspected) -> RankStatus:
     return RankStatus(rank, JobState.FAILED, image_id=container["Image"], failure=failure, reason=words)
 
 
-def _ended(status: RankStatus, state: Mapping[str, Any]) -> RankStatus:
+def _ended(status: RankStatus, state: Mapping[str, Any], *, oom: bool) -> RankStatus:
     code = int(state["ExitCode"])
     ended = attrs.evolve(status, exit_code=code, ended=_time(state["FinishedAt"]), reason=str(state.get("Error") or ""))
-    if state.get(
-        "OOMKilled"
-    ):  # also where the program went on and ended with 0: what its child should have done is missing
+    if oom:  # also where the program went on and ended with 0: what its child should have done is missing
         words = "the kernel killed a process of it for want of memory"
         return attrs.evolve(ended, state=JobState.FAILED, failure=FailureClass.OOM, reason=words)
     return attrs.evolve(ended, state=JobState.SUCCEEDED if code == 0 else JobState.FAILED)

@@ -3,7 +3,9 @@
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ pytestmark = [
 ]
 
 PATIENCE = timedelta(seconds=60)
-EAT = "head -c 200000000 /dev/zero | tail -c 200000000 > /dev/null"
+EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 LITTLE = 32 * 2**20
 
 
@@ -103,6 +105,25 @@ def test_a_child_out_of_memory_fails_a_shell_that_ends_with_zero(backend: Docker
     assert (outcome.succeeded, outcome.failure, outcome.exit_code) == (False, FailureClass.OOM, 0)
     assert "exit code 0" in outcome.message
     assert "memory" in outcome.message
+
+
+def test_of_many_jobs_that_run_out_of_memory_as_they_start_none_is_missed(
+    backend: DockerBackend, make_job: MakeJob
+) -> None:
+    jobs = [make_job(f"({EAT}); exit 0", memory=LITTLE) for _ in range(32)]
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(partial(run, backend), jobs))
+
+    assert {(outcome.failure, outcome.exit_code) for outcome in outcomes} == {(FailureClass.OOM, 0)}
+
+
+def test_what_a_job_itself_writes_about_its_memory_counts_only_where_it_names_a_rank(
+    backend: DockerBackend, make_job: MakeJob
+) -> None:
+    line = "printf '%s\n' 7 -1 0x0 99999999999999999999 '' zero > /run/colonies/oom; printf '\\377\\000' >> /run/colonies/oom"
+
+    assert run(backend, make_job(line)).succeeded
 
 
 def test_a_program_beyond_its_walltime_is_stopped(backend: DockerBackend, make_job: MakeJob) -> None:

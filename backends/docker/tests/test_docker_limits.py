@@ -142,7 +142,7 @@ def test_a_job_sees_no_other_job_s_files(backend: DockerBackend, make_job: MakeJ
     line = "cat /data/file; echo; ls /data/.. | grep -c other || true; ls /run/colonies"
     lines = printed(backend, make_job(line, mounts=(Mount(str(mine), "/data", read_only=True),)))
 
-    assert lines == ["mine", "0", "input.json", "output"]
+    assert lines == ["mine", "0", "input.json", "oom", "output"]
 
 
 RELAXED: Mapping[str, tuple[Mapping[str, Any], str, list[str]]] = {

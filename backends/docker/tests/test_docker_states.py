@@ -74,6 +74,14 @@ def test_one_rank_that_cannot_start_keeps_those_that_wait_from_it() -> None:
     assert status.ranks[1].reason == "rank 0 could not be started"
 
 
+@pytest.mark.parametrize("code", [0, 137])
+def test_what_a_container_noted_of_its_memory_counts_where_the_engine_missed_it(code: int) -> None:
+    status = job_status([container(0), container(1, ExitCode=code)], 2, oom={1})
+
+    assert [rank.failure for rank in status.ranks] == [None, FailureClass.OOM]
+    assert (status.state, status.ranks[1].exit_code) == (JobState.FAILED, code)
+
+
 def test_times_keep_their_microseconds() -> None:
     (rank,) = job_status([container()], 1).ranks
 

@@ -9,8 +9,9 @@ from container_executor.testing.features import needs
 from container_executor.testing.outcomes import Outcome, outcome
 
 _CHECKPOINT = "trap 'echo checkpoint; exit 0' TERM; "
-_TOO_MUCH = "head -c 300000000 /dev/zero | tail -c 300000000 > /dev/null"
-"""tail keeps in memory what it may have to print: far more than the limit."""
+_TOO_MUCH = "dd if=/dev/zero of=/dev/null bs=300000000 count=1"
+"""dd fills a block of memory: far more than the limit. It does so alone: of several that ask for memory at once, the kernel may
+kill one after the other, up to their shell."""
 _LIMIT = 2**26
 
 
