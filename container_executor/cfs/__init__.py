@@ -1,7 +1,7 @@
 """The Colonies file system: directories of a site and labels of a colony, brought together by content.
 
 A server keeps records (label, name, size, checksum); the contents are in an object store. :class:`Syncer` brings both sides
-together; everything that it is told to do it looks at first and returns as a :class:`Plan`. :mod:`container_executor.cfs.store` opens the store.
+together; everything that it is told to do it looks at first and returns as a :class:`Plan`. :mod:`container_executor.cfs.stores` opens the store.
 """
 
 from container_executor.cfs.batch import Progress

@@ -1,16 +1,14 @@
-"""The object store that holds the contents: S3 or a local folder, by short blocking calls that threads make.
+"""The object store that holds the contents, by short blocking calls that threads make.
 
 Its calls are the synchronous ones of obstore: they need no event loop, so an interpreter that exits never meets one of their
 callbacks. Memory is bounded by the caller, who never has much more than :data:`~container_executor.cfs.budget.IN_MEMORY` under way.
 """
 
-import http
 import os
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,30 +16,19 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from container_executor.cfs.direct import Direct
-from container_executor.cfs.errors import BucketMissingError, StoreDeniedError, StoreUnavailableError
-from container_executor.cfs.signature import Signer
+from container_executor.cfs.errors import BucketMissingError, StoreUnavailableError
 from container_executor.cfs.store_errors import translated
-from container_executor.connections import SILENCE, Asked, Connections, Pieces, is_direct, tls_context
-from container_executor.errors import SettingsError
-from container_executor.settings import CfsSettings, Settings, StoreKind
+from container_executor.connections import Asked, Pieces
 
 if TYPE_CHECKING:  # stubs: they are not there at run time
     from obstore import GetOptions
-    from obstore.store import RetryConfig
 
 CHUNK = 2**18
-REGION = "us-east-1"
-"""Where a store is that says nothing of it."""
 _KEY = 64
-_CONNECT = timedelta(seconds=5)
-_RETRY: "RetryConfig" = {"max_retries": 2, "retry_timeout": timedelta(seconds=20)}
-_SIGNED = timedelta(minutes=15)
-_TOTAL = timedelta(days=7)  # obstore ends a whole request after 30 s by default, however fast it moves
 
 
 def _obstore() -> Any:
     import obstore.exceptions  # noqa: PLC0415 - what moves nothing need not wait for it
-    import obstore.store  # noqa: PLC0415
 
     return obstore
 
@@ -215,24 +202,9 @@ class Store:
             raise StoreUnavailableError(f"{self.name}: the bucket was missing and has been made") from None
 
     def _make_bucket(self) -> None:
-        """Make the bucket: obstore has no call for it, but signs one."""
-        import urllib.error  # noqa: PLC0415 - once in the life of a bucket
-        import urllib.request  # noqa: PLC0415
+        from container_executor.cfs.bucket import make_bucket  # noqa: PLC0415 - once in the life of a bucket
 
-        url = _obstore().sign(self._inner, "PUT", "", _SIGNED)
-        context = tls_context(verify=self.verify)
-        request = urllib.request.Request(url, method="PUT")  # noqa: S310 - the store's own address
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310
-                return
-        except urllib.error.HTTPError as error:
-            if error.code == http.HTTPStatus.CONFLICT:  # somebody made it meanwhile
-                return
-            raise StoreDeniedError(
-                f"{self.name}: the bucket is missing and cannot be made ({error.code}); make it"
-            ) from None
-        except OSError as error:
-            raise StoreUnavailableError(f"{self.name} does not answer: {error}") from None
+        make_bucket(self.name, self._inner, verify=self.verify)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -240,70 +212,3 @@ class Store:
             yield
         except (_obstore().exceptions.BaseError, OSError) as error:
             raise translated(self.name, error) from error
-
-
-def open_store(settings: Settings) -> Store:
-    """Return the store that the site set.
-
-    Raises:
-        SettingsError: None is set, or it cannot be used.
-    """
-    if settings.cfs.store is StoreKind.FOLDER:
-        settings.require("cfs.folder")
-        return folder_store(settings.cfs.folder or Path())
-    settings.require("cfs.endpoint", "cfs.bucket", "cfs.access_key", "cfs.secret_key")
-    return _s3(settings)
-
-
-def folder_store(folder: Path) -> Store:
-    """Return a store in a folder, which is made if it is missing.
-
-    Raises:
-        SettingsError: It cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise SettingsError(f"cfs.folder: {folder}: {error.strerror}") from None
-    return Store(f"the file store {folder}", Place(), lambda: _obstore().store.LocalStore(folder), folder=folder)
-
-
-def _s3(settings: Settings) -> Store:
-    cfs = settings.cfs
-    scheme, found, host = cfs.endpoint.rstrip("/").rpartition("://")
-    tls = scheme == "https" if found else cfs.tls
-    verify = not cfs.skip_verify
-
-    def opened() -> Any:
-        return _obstore().store.S3Store(
-            cfs.bucket,
-            endpoint=f"{'https' if tls else 'http'}://{host}",
-            region=cfs.region or REGION,
-            access_key_id=cfs.access_key.reveal() if cfs.access_key else "",
-            secret_access_key=cfs.secret_key.reveal() if cfs.secret_key else "",
-            virtual_hosted_style_request=False,
-            unsigned_payload=True,  # every content is compared with its record when it comes back
-            client_options={
-                "allow_http": not tls,
-                "allow_invalid_certificates": not verify,
-                "timeout": _TOTAL,
-                "read_timeout": timedelta(seconds=SILENCE),
-                "connect_timeout": _CONNECT,
-            },
-            retry_config=_RETRY,
-        )
-
-    place = Place(server=host, bucket=cfs.bucket, region=cfs.region, tls=tls)
-    name = f"the file store {host}/{cfs.bucket}"
-    return Store(name, place, opened, verify, _direct(name, cfs, host, tls=tls))
-
-
-def _direct(name: str, cfs: CfsSettings, host: str, *, tls: bool) -> Direct | None:
-    scheme = "https" if tls else "http"
-    if not is_direct(scheme, host):
-        return None
-    host, _, above = host.partition("/")
-    access_key, secret_key = (key.reveal() if key else "" for key in (cfs.access_key, cfs.secret_key))
-    signer = Signer(host, cfs.region or REGION, access_key, secret_key)
-    connections = Connections(f"{scheme}://{host}", verify=not cfs.skip_verify)
-    return Direct(name, connections, signer, f"/{above}/{cfs.bucket}".replace("//", "/"))

@@ -18,6 +18,6 @@ def hashing(folder: Path) -> Iterator[Hashes]:
 
 def syncer_of(settings: Settings, client: Client, hashes: Hashes) -> Syncer:
     """Return what synchronises with the store that the settings name."""
-    from container_executor.cfs.store import open_store  # noqa: PLC0415 - the help needs no store
+    from container_executor.cfs.stores import open_store  # noqa: PLC0415 - the help needs no store
 
     return Syncer(client, open_store(settings), hashes)

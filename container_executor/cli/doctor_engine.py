@@ -87,7 +87,7 @@ def _directories(settings: Settings) -> Iterator[Finding]:
 
 def _store_problem(settings: Settings) -> Iterator[Finding]:
     """Yield why the store of the settings cannot be used. A folder needs no question; opening it would make it."""
-    from container_executor.cfs.store import open_store  # noqa: PLC0415 - a tenth of a second that only a store needs
+    from container_executor.cfs.stores import open_store  # noqa: PLC0415 - a tenth of a second that only a store needs
 
     try:
         settings.require(*(("cfs.folder",) if settings.cfs.store is StoreKind.FOLDER else ()))

@@ -19,7 +19,8 @@ from files import Rig, s3_settings
 from resetting import Resetting
 
 from container_executor.cfs import Hashes, Syncer
-from container_executor.cfs.store import Store, folder_store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import folder_store, open_store
 from container_executor.testing.engines import require_engine
 
 __all__ = ["colony", "make_daemon", "portal"]

@@ -13,7 +13,8 @@ from colonies import DaemonProgram
 from decoys import Decoys
 from files import Rig, names
 
-from container_executor.cfs.store import Store, folder_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import folder_store
 from container_executor.client import ProcessState
 
 Make = Callable[..., DaemonProgram]

@@ -7,7 +7,7 @@ import pytest
 from colonies import DaemonProgram, wait_for
 from files import Rig, names
 
-from container_executor.cfs.store import folder_store
+from container_executor.cfs.stores import folder_store
 from container_executor.client import ProcessState
 
 RECORDS = 16

@@ -21,7 +21,8 @@ from sizes import sizes
 
 from container_executor.cfs import DiskError
 from container_executor.cfs.names import PARTIAL
-from container_executor.cfs.store import Store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import open_store
 from container_executor.client import ProcessState
 
 Command = Callable[..., "subprocess.Popen[bytes]"]

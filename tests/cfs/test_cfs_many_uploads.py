@@ -7,7 +7,8 @@ import pytest
 from files import Rig, s3_settings
 from sizes import sizes
 
-from container_executor.cfs.store import Store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import open_store
 
 
 @pytest.fixture

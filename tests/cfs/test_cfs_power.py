@@ -15,7 +15,7 @@ from files import LABEL, Rig, names
 
 from container_executor.cfs import CfsError, Hashes, Policy, Tree, boot
 from container_executor.cfs.scan import Stamp
-from container_executor.cfs.store import folder_store
+from container_executor.cfs.stores import folder_store
 
 PAGE = 4096
 

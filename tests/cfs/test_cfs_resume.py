@@ -11,7 +11,7 @@ from files import Rig, names, s3_settings
 from resetting import Resetting
 
 from container_executor.cfs.names import MARKER
-from container_executor.cfs.store import open_store
+from container_executor.cfs.stores import open_store
 from container_executor.client import ProcessState
 from container_executor.testing.engines import require_engine
 

@@ -18,7 +18,8 @@ from files import Rig, names
 from container_executor.cfs import CfsError, DiskError
 from container_executor.cfs.errors import StoreDeniedError, StoreUnavailableError
 from container_executor.cfs.mover import SMALL
-from container_executor.cfs.store import Store, folder_store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import folder_store, open_store
 from container_executor.cli.program import program
 from container_executor.client import ProcessState
 from container_executor.settings import load

@@ -12,7 +12,8 @@ from files import Rig, s3_settings
 from container_executor.cfs import Policy, Side, SyncError, Tree
 from container_executor.cfs.download import WHOLE
 from container_executor.cfs.mover import SMALL
-from container_executor.cfs.store import Store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import open_store
 from container_executor.cfs.upload import PART
 from container_executor.client import Client, FileRecord
 

@@ -15,7 +15,8 @@ from files import Rig, s3_settings
 from wire import Upstream, Wire
 
 from container_executor.cfs import Hashes, Syncer
-from container_executor.cfs.store import Store, open_store
+from container_executor.cfs.store import Store
+from container_executor.cfs.stores import open_store
 from container_executor.testing import require_engine
 
 FILES = {

@@ -132,6 +132,6 @@ def _owner(run_as: str) -> tuple[int, int] | None:
 
 
 def _open_store(settings: Settings) -> "Store":
-    from container_executor.cfs.store import open_store  # noqa: PLC0415 - help and most commands need no store
+    from container_executor.cfs.stores import open_store  # noqa: PLC0415 - help and most commands need no store
 
     return open_store(settings)
