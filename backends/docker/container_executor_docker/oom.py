@@ -1,7 +1,7 @@
 """Lets each container tell that the kernel killed a process of it for want of memory: the engine may not have noticed.
 
 containerd listens for the kernel's word only once it has started a container. Of programs that take too much memory as soon as they
-start, it missed 8 of 100 where eight ran at a time (dockerd 20.10.24, containerd 1.6.20, control groups v1).
+start, it missed 9 of 100 where eight ran at a time (dockerd 20.10.24, containerd 1.6.20, control groups v1).
 """
 
 from container_executor_docker.paths import EXCHANGE
@@ -9,10 +9,12 @@ from container_executor_docker.paths import EXCHANGE
 NOTES = "oom"
 """The file in which ranks note that: a line with its number for each."""
 
-# The files of control groups v2 (kernel.org, Control Group v2, memory.events) and v1, of which a container sees its own.
+# Where the kernel counts (kernel.org, Control Groups v1, Memory Resource Controller, and Control Group v2, memory.events). A container of
+# v1 finds its own group there; one of v2 may find its parent's, with the deaths of others, unless it is the root of what it sees.
 _NOTE = (
-    "for _f in /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control; do "
-    '[ ! -r $_f ] || while read -r _k _v; do [ "$_k" != oom_kill ] || [ "$_v" = 0 ] || echo {rank} >> {notes}; done < $_f; done 2> /dev/null'
+    "_f=/sys/fs/cgroup/memory/memory.oom_control; read -r _k < /proc/self/cgroup; "
+    '[ "$_k" != 0::/ ] || _f=/sys/fs/cgroup/memory.events; '
+    'while read -r _k _v; do [ "$_k" != oom_kill ] || [ "$_v" = 0 ] || echo {rank} >> {notes}; done 2> /dev/null < $_f'
 )
 
 
