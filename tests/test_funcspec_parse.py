@@ -767,6 +767,7 @@ def test_a_missing_comma_is_shown_by_line_and_column() -> None:
     )
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -256,6 +256,7 @@ def test_a_wrong_spec_of_two_megabytes_is_refused() -> None:
     assert len(raised.value.problems) == 101
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize(
     "text",
     [

@@ -320,6 +320,7 @@ VALUES: dict[str, Any] = {
 }
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize("name", VALUES)
 def test_a_process_that_is_none_is_a_protocol_error(script: Script, name: str) -> None:
     script.answer("getprocessmsg", VALUES[name])

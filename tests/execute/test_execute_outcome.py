@@ -212,6 +212,7 @@ def test_an_output_that_is_too_large_fails_the_job_with_that_reason() -> None:
     assert "COLONIES_OUTPUT" in verdict.message
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize(
     ("written", "out"),
     [("", []), ("[1, 2]", [1, 2]), ("text", ["text"]), ('{"a": 1}', ['{"a": 1}']), ("[" * 100_000, ["[" * 100_000])],

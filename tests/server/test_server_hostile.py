@@ -139,6 +139,7 @@ def test_the_wrong_type_in_every_field_is_answered(shared_town: "Town", msgtype:
                     no(answer)
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_deep_nesting_is_refused(shared_town: "Town") -> None:
     for deep in (b"[" * 100_000, b'{"a":' * 100_000, b'{"msgtype":"addlogmsg","x":' + b"[" * 500 + b"]" * 500 + b"}"):
         assert no(shared_town.post(deep))[0] == 400
