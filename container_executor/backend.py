@@ -119,7 +119,17 @@ class Backend(abc.ABC):
         stop.wait()
 
     def capacity(self) -> Capacity | None:
-        """Return what is free now, cheaply; None where only the site's fixed numbers count."""
+        """Return what is free now, or was some seconds ago, cheaply; None where only the site's fixed numbers count.
+
+        Where jobs that do not fit are started all the same, it counts every job that was submitted before it was called.
+        """
+        return None
+
+    def total(self) -> Capacity | None:
+        """Return what the whole engine has, in use or not, cheaply; None where nobody knows.
+
+        A job that needs more is refused at once, one that needs more than is free waits.
+        """
         return None
 
     def run_as(self) -> str:

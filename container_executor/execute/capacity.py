@@ -1,5 +1,7 @@
 """How much of the engine is free for new processes, counted by what we have promised and by what the engine says."""
 
+from collections.abc import Collection
+
 import attrs
 
 from container_executor.execute.clock import Bell
@@ -20,6 +22,21 @@ class Need:
         return cls(job.cpu * job.ranks, job.memory * job.ranks, job.gpus * job.ranks)
 
 
+@attrs.frozen
+class Told:
+    """What the engine last said.
+
+    Attributes:
+        free: What is free.
+        total: What it has in all.
+        counted: The processes whose jobs it had counted: those that were on it before it was asked.
+    """
+
+    free: Capacity = attrs.field(factory=Capacity)
+    total: Capacity = attrs.field(factory=Capacity)
+    counted: frozenset[object] = frozenset()
+
+
 @attrs.define(eq=False)
 class Ledger:
     """Who has been promised what.
@@ -27,16 +44,15 @@ class Ledger:
     Attributes:
         parallel: How many processes may be live at once.
         site: What the site says its engine has; a None leaves the word to the engine.
-        engine: What the engine last said is free.
         changed: Rings when something was given back.
     """
 
     parallel: int
     site: Capacity = attrs.field(factory=Capacity)
-    engine: Capacity = attrs.field(factory=Capacity)
     changed: Bell = attrs.field(factory=Bell)
     _promised: dict[object, Need] = attrs.field(factory=dict)
     _launched: set[object] = attrs.field(factory=set)
+    _engine: Told = attrs.field(factory=Told)
     _places: set[object] = attrs.field(factory=set)
     _waiting: set[object] = attrs.field(factory=set)
 
@@ -59,7 +75,7 @@ class Ledger:
         return Capacity(*(self._free(name) for name in ("cpu", "memory", "gpus")))
 
     def most(self) -> Capacity:
-        """Return what would be free if we had no job."""
+        """Return what could ever be promised, as far as anybody knows: what is free now tells nothing of that."""
         return Capacity(*(self._most(name) for name in ("cpu", "memory", "gpus")))
 
     def expect(self, key: object, need: Need) -> None:
@@ -82,8 +98,17 @@ class Ledger:
         self._launched.add(key)
 
     def launched(self, key: object) -> None:
-        """Note that the engine itself counts this job now."""
+        """Note that a job is on the engine now, which counts it when it is asked from now on."""
         self._launched.add(key)
+
+    @property
+    def on_engine(self) -> frozenset[object]:
+        """The processes whose jobs are on the engine."""
+        return frozenset(self._launched)
+
+    def tell(self, engine: Told) -> None:
+        """Take on what the engine says."""
+        self._engine = engine
 
     def give_back(self, key: object) -> None:
         """Forget a process."""
@@ -92,20 +117,18 @@ class Ledger:
             group.discard(key)
         self.changed.ring()
 
-    def _sum(self, name: str, *, launched: bool) -> int:
-        return sum(getattr(need, name) for key, need in self._promised.items() if (key in self._launched) is launched)
+    def _promises(self, name: str, *, but: Collection[object] = ()) -> int:
+        return sum(getattr(need, name) for key, need in self._promised.items() if key not in but)
 
     def _free(self, name: str) -> int | None:
-        promised, running = self._sum(name, launched=False), self._sum(name, launched=True)
-        site, engine = getattr(self.site, name), getattr(self.engine, name)
-        bounds = ([] if site is None else [site - promised - running]) + ([] if engine is None else [engine - promised])
+        site, engine = getattr(self.site, name), getattr(self._engine.free, name)
+        bounds = [] if site is None else [site - self._promises(name)]
+        bounds += [] if engine is None else [engine - self._promises(name, but=self._engine.counted)]
         return max(0, min(bounds)) if bounds else None
 
     def _most(self, name: str) -> int | None:
-        running = self._sum(name, launched=True)
-        site, engine = getattr(self.site, name), getattr(self.engine, name)
-        bounds = ([] if site is None else [site]) + ([] if engine is None else [engine + running])
-        return min(bounds) if bounds else None
+        bounds = [bound for had in (self.site, self._engine.total) if (bound := getattr(had, name)) is not None]
+        return min(bounds, default=None)
 
 
 def fits(need: Need, capacity: Capacity) -> bool:

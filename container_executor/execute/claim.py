@@ -11,10 +11,11 @@ import anyio
 import attrs
 
 from container_executor.client import DeniedError, PausedError, Process, ServerFaultError
-from container_executor.errors import BackendError, ServerError
+from container_executor.errors import ServerError
 from container_executor.execute.clock import now
 from container_executor.execute.lives import Lives
 from container_executor.execute.pauses import pauses
+from container_executor.execute.room import look
 from container_executor.logs import Logger
 from container_executor.models import Capacity
 
@@ -26,7 +27,6 @@ ALIVE = 60.0
 """Seconds between two signs of life."""
 FORGIVEN = 600.0
 """Seconds without a sign of life after which a server, by default, gives our processes to others."""
-CAPACITY_AGE = 2.0
 PAUSE = 1.0
 PAUSE_LIMIT = 30.0
 
@@ -58,7 +58,6 @@ class Claimer:
     stopped: anyio.Event = attrs.field(factory=anyio.Event)
     _told: anyio.Event = attrs.field(factory=anyio.Event)
     _pauses: Iterator[float] = attrs.field(factory=_growing)
-    _measured: float = 0.0
 
     async def run(self) -> None:
         """Ask until draining, then keep the server hearing from us until cancelled."""
@@ -85,10 +84,10 @@ class Claimer:
         await self.lives.site.ledger.changed.wait(min(ALIVE, 5.0))
 
     async def _ask(self) -> None:
-        free = await self._free()
+        await look(self.lives.site)
         asked = now()
         timeout = BUSY_POLL if len(self.lives) else self.poll
-        process = await self._answer(timeout, free)
+        process = await self._answer(timeout, self.lives.site.ledger.free())
         if process is not None:
             self.lives.begin(process, asked=asked)
 
@@ -125,16 +124,6 @@ class Claimer:
         self.last_sign = now()
         if process is not None:
             self.lives.begin(process, asked=self.last_sign)
-
-    async def _free(self) -> Capacity:
-        ledger, engine = self.lives.site.ledger, self.lives.site.engine
-        if now() >= self._measured + CAPACITY_AGE:
-            self._measured = now()
-            try:
-                ledger.engine = await engine.capacity() or Capacity()
-            except BackendError as error:
-                log.warning("the engine does not tell what is free", error=str(error))
-        return ledger.free()
 
     async def _back_off(self) -> None:
         with anyio.move_on_after(next(self._pauses)):

@@ -90,6 +90,10 @@ class Engine:
         """Ask what is free; see :meth:`Backend.capacity`."""
         return await self._call(self.backend.capacity)
 
+    async def total(self) -> Capacity | None:
+        """Ask what the engine has in all; see :meth:`Backend.total`."""
+        return await self._call(self.backend.total)
+
     async def prepare(self, plan: Plan, report: Callable[[Progress], None]) -> str | None:
         """Get an image ready; whoever asks for the same image meanwhile waits for, and shares, the one answer."""
         key = (plan.job.image, plan.job.pull)

@@ -60,6 +60,7 @@ class Site:
         tasks: Where tasks of processes run.
         check_leases: Makes the daemon ask the server at once which processes are still ours.
         senders: Bounds the log entries under way.
+        looked: When the engine was last asked what is free, on the boot clock.
     """
 
     owner: str
@@ -75,3 +76,4 @@ class Site:
     tasks: anyio.abc.TaskGroup
     check_leases: Callable[[], None]
     senders: anyio.CapacityLimiter = attrs.field(factory=_senders)
+    looked: float = 0.0

@@ -65,7 +65,7 @@ class Progress:
 
 @attrs.frozen
 class Capacity:
-    """What is free on an engine now: millicores, bytes, whole GPUs. None where the engine sets no bound."""
+    """What an engine has, or has free: millicores, bytes, whole GPUs. None where the engine sets no bound."""
 
     cpu: int | None = None
     memory: int | None = None

@@ -62,6 +62,7 @@ class ScriptedEngine:
         before: Called at the start of every such call with its name and the job id ("" where there is none): it may
             count, wait (a slow call) or raise (a fault of one call).
         capacity: What ``capacity`` returns.
+        total: What ``total`` returns.
         launches: The job ids whose programs were started, in order: one that is twice in it ran twice.
     """
 
@@ -69,6 +70,7 @@ class ScriptedEngine:
     available: bool = True
     before: Callable[[str, str], None] = attrs.field(default=_do_nothing)
     capacity: Capacity | None = None
+    total: Capacity | None = None
     launches: list[str] = attrs.field(factory=list)
     _scripts: dict[str, Script] = attrs.field(factory=dict, init=False)
     _tries: dict[tuple[str, str], int] = attrs.field(factory=dict, init=False)
@@ -204,6 +206,10 @@ class ScriptedBackend(Backend):
     def capacity(self) -> Capacity | None:
         self.engine.enter("capacity")
         return self.engine.capacity
+
+    def total(self) -> Capacity | None:
+        self.engine.enter("total")
+        return self.engine.total
 
     def probe(self) -> Health:
         if self.engine.available:

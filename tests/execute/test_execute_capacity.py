@@ -1,6 +1,6 @@
 """What is promised to whom."""
 
-from container_executor.execute.capacity import Ledger, Need, fits, lacking
+from container_executor.execute.capacity import Ledger, Need, Told, fits, lacking
 from container_executor.models import Capacity, JobSpec
 
 
@@ -40,20 +40,28 @@ def test_places_are_bounded() -> None:
 
 def test_a_job_that_the_engine_counts_itself_is_not_counted_twice() -> None:
     ledger = Ledger(10)
-    ledger.engine = Capacity(cpu=1000)
+    ledger.tell(Told(free=Capacity(cpu=1000)))
     ledger.try_promise("a", Need(cpu=600))
     assert ledger.free().cpu == 400
 
     ledger.launched("a")
-    ledger.engine = Capacity(cpu=400)
+    assert ledger.free().cpu == 400, "the engine was asked before the job was on it"
+    ledger.tell(Told(free=Capacity(cpu=400), counted=ledger.on_engine))
 
     assert ledger.free().cpu == 400
-    assert ledger.most().cpu == 1000
+
+
+def test_what_is_in_use_now_makes_no_job_impossible() -> None:
+    ledger = Ledger(10, site=Capacity(cpu=4000, gpus=1))
+    ledger.tell(Told(free=Capacity(cpu=500, memory=0), total=Capacity(cpu=2000, memory=2**30)))
+    ledger.try_promise("a", Need(cpu=500))
+
+    assert ledger.most() == Capacity(cpu=2000, memory=2**30, gpus=1)
 
 
 def test_what_other_tenants_take_is_not_offered() -> None:
     ledger = Ledger(10, site=Capacity(cpu=4000))
-    ledger.engine = Capacity(cpu=1500)
+    ledger.tell(Told(free=Capacity(cpu=1500)))
 
     assert ledger.free().cpu == 1500
 

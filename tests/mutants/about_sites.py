@@ -289,6 +289,15 @@ class LessThanNothing(SpoolBackend):
         return Capacity(cpu=-500)
 
 
+@breaks("test_no_more_is_free_than_there_is")
+class MoreThanEverything(SpoolBackend):
+    def capacity(self) -> Capacity | None:
+        return Capacity(memory=2**40)
+
+    def total(self) -> Capacity | None:
+        return Capacity(memory=2**30)
+
+
 @breaks("test_watching_ends_when_told_to")
 class WatchesForEver(SpoolBackend):
     def watch(self, wake: Callable[[str], None], stop: Event) -> None:

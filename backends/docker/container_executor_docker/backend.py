@@ -46,6 +46,23 @@ from container_executor_docker.states import Boot, job_status, started, with_out
 CAPACITY_SECONDS = 5.0
 
 
+@attrs.frozen
+class _Measured:
+    """What the engine had.
+
+    Attributes:
+        changes: The jobs that we had put on it and taken from it before it was asked: with the next one it has less, or more.
+        at: When it had answered, on the monotonic clock.
+        free: What was free.
+        total: What it had in all.
+    """
+
+    changes: int
+    at: float
+    free: Capacity
+    total: Capacity
+
+
 @attrs.define(eq=False, kw_only=True)
 class DockerBackend(DockerSettings, Backend):
     """Runs jobs as containers of a Docker engine, or of one that speaks its API."""
@@ -56,7 +73,8 @@ class DockerBackend(DockerSettings, Backend):
     _readers: dict[str, JobReader] = attrs.field(factory=dict, init=False)
     _readers_lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _wake: Callable[[str], None] = attrs.field(default=lambda _job_id: None, init=False)
-    _free: tuple[float, Capacity] | None = attrs.field(default=None, init=False)
+    _changes: int = attrs.field(default=0, init=False)
+    _measured: "_Measured | None" = attrs.field(default=None, init=False)
     _connection: Connection = attrs.field(init=False)
     _containers: Containers = attrs.field(init=False)
     _images: Images = attrs.field(init=False)
@@ -86,7 +104,7 @@ class DockerBackend(DockerSettings, Backend):
             if seconds is not None:
                 self._ensure_guard()
             launcher.start(containers, folder)
-        self._free = None
+        self._changes += 1
         return Handle(plan.job_id, native_id([container.id for container in containers]), plan.job.ranks)
 
     def _ensure_guard(self) -> None:
@@ -167,7 +185,7 @@ class DockerBackend(DockerSettings, Backend):
                 self._containers.forget(name)
             self._remove_network(handle)
             self._folder(handle.job_id).remove()
-        self._free = None
+        self._changes += 1
 
     def _remove_network(self, handle: Handle) -> None:
         filters = {"label": [f"{JOB}={handle.job_id}", f"{OWNER}={self.owner}"]}
@@ -183,14 +201,21 @@ class DockerBackend(DockerSettings, Backend):
             events.follow(api, self.owner, wake, stop)
 
     def capacity(self) -> Capacity | None:
-        kept = self._free
-        if kept is not None and time.monotonic() < kept[0] + CAPACITY_SECONDS:
-            return kept[1]
+        return self._measure().free
+
+    def total(self) -> Capacity | None:
+        return self._measure().total
+
+    def _measure(self) -> "_Measured":
+        kept, changes = self._measured, self._changes
+        if kept is not None and kept.changes == changes and time.monotonic() < kept.at + CAPACITY_SECONDS:
+            return kept
         with translated("ask what is free"):
             info, live = self._connection.api.info(), self._containers.every(live=True)
-        capacity = health.free(info, live, [gpu for kind in self.gpus.values() for gpu in kind])
-        self._free = (time.monotonic(), capacity)
-        return capacity
+        gpus = [gpu for kind in self.gpus.values() for gpu in kind]
+        measured = _Measured(changes, time.monotonic(), health.free(info, live, gpus), health.total(info, gpus))
+        self._measured = measured
+        return measured
 
     def probe(self) -> Health:
         try:

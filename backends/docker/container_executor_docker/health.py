@@ -39,6 +39,11 @@ def free(info: Mapping[str, Any], live: Sequence[Mapping[str, Any]], gpus: Itera
     )
 
 
+def total(info: Mapping[str, Any], gpus: Iterable[str]) -> Capacity:
+    """Return the engine's own totals, and how many GPUs the site named."""
+    return Capacity(info["NCPU"] * 1000, info["MemTotal"], len(set(gpus)) or None)
+
+
 def _given(live: Iterable[Mapping[str, Any]], label: str) -> int:
     return sum(int(container["Labels"].get(label, 0)) for container in live)
 

@@ -90,7 +90,7 @@ class KubeBackend(Backend):
     _cluster: Cluster = attrs.field(init=False)
     _sights: Sights = attrs.field(init=False)
     _readers: Readers = attrs.field(init=False)
-    _free: tuple[float, Capacity | None] = attrs.field(default=(0.0, None), init=False)
+    _known_quotas: tuple[float, Collection[Thing]] = attrs.field(default=(-CAPACITY_SECONDS, ()), init=False)
 
     def __attrs_post_init__(self) -> None:
         self._cluster = Cluster(self.kubeconfig, self.context, self.namespace)
@@ -190,18 +190,25 @@ class KubeBackend(Backend):
 
     def capacity(self) -> Capacity | None:
         """Return what the quotas of the namespace leave; None where there is none, or we may not see them."""
-        measured, free = self._free
-        if time.monotonic() < measured + CAPACITY_SECONDS:
-            return free
+        return quota.free(self._quotas(), self.gpu_resources.values())
+
+    def total(self) -> Capacity | None:
+        """Return what those quotas allow in all."""
+        return quota.total(self._quotas(), self.gpu_resources.values())
+
+    def _quotas(self) -> Collection[Thing]:
+        asked, found = self._known_quotas
+        if time.monotonic() < asked + CAPACITY_SECONDS:
+            return found
         with translated("ask for the quotas"):
             try:
-                free = quota.free(self._cluster.find("resourcequotas"), self.gpu_resources.values())
+                found = list(self._cluster.find("resourcequotas"))
             except ApiException as error:
                 if error.status != 403:
                     raise
-                free = None
-        self._free = (time.monotonic(), free)
-        return free
+                found = []
+        self._known_quotas = (time.monotonic(), found)
+        return found
 
     def probe(self) -> Health:
         return probe(self._cluster, user=self.run_as())

@@ -1,6 +1,6 @@
 """What the quotas of a namespace leave free. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,18 +17,30 @@ _CPU = ("cpu", "requests.cpu", "limits.cpu")
 _MEMORY = ("memory", "requests.memory", "limits.memory")
 
 
-def free(quotas: Iterable[Mapping[str, Any]], gpus: Iterable[str]) -> Capacity | None:
+Quotas = Iterable[Mapping[str, Any]]
+
+
+def free(quotas: Quotas, gpus: Iterable[str]) -> Capacity | None:
     """Return what the strictest quotas leave, None where none is about cpu, memory or one of the *gpus* resources."""
-    left: dict[str, Decimal] = {}
+    return _strictest(quotas, gpus, lambda hard, used: max(Decimal(0), hard - used))
+
+
+def total(quotas: Quotas, gpus: Iterable[str]) -> Capacity | None:
+    """Return what the strictest quotas allow in all, None as :func:`free` does."""
+    return _strictest(quotas, gpus, lambda hard, _used: hard)
+
+
+def _strictest(quotas: Quotas, gpus: Iterable[str], allows: Callable[[Decimal, Decimal], Decimal]) -> Capacity | None:
+    least: dict[str, Decimal] = {}
     for quota in quotas:
         status = quota.get("status", {})
         for name, hard in status.get("hard", {}).items():
-            rest = max(Decimal(0), quantity(hard) - quantity(status.get("used", {}).get(name, "0")))
-            left[name] = min(left.get(name, rest), rest)
+            allowed = allows(quantity(hard), quantity(status.get("used", {}).get(name, "0")))
+            least[name] = min(least.get(name, allowed), allowed)
     found = Capacity(
-        cpu=_least(left, _CPU, 1000),
-        memory=_least(left, _MEMORY, 1),
-        gpus=_least(left, [f"requests.{gpu}" for gpu in gpus], 1),
+        cpu=_least(least, _CPU, 1000),
+        memory=_least(least, _MEMORY, 1),
+        gpus=_least(least, [f"requests.{gpu}" for gpu in gpus], 1),
     )
     return None if found == Capacity() else found
 
@@ -40,6 +52,6 @@ def quantity(text: str) -> Decimal:
     return Decimal(number) * _UNITS[unit]
 
 
-def _least(left: Mapping[str, Decimal], names: Iterable[str], factor: int) -> int | None:
-    found = [int(left[name] * factor) for name in names if name in left]
+def _least(least: Mapping[str, Decimal], names: Iterable[str], factor: int) -> int | None:
+    found = [int(least[name] * factor) for name in names if name in least]
     return min(found) if found else None

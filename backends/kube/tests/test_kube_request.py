@@ -129,4 +129,5 @@ def test_the_strictest_quota_counts() -> None:
     ]
 
     assert quota.free(quotas, ["nvidia.com/gpu"]) == Capacity(cpu=2500, memory=0)
+    assert quota.total(quotas, ["nvidia.com/gpu"]) == Capacity(cpu=4000, memory=2**30)
     assert quota.free([], []) is None

@@ -135,6 +135,9 @@ class SlurmBackend(Backend):
     def capacity(self) -> Capacity:
         return self._nodes.free(self._slurm(), self.partition)
 
+    def total(self) -> Capacity:
+        return self._nodes.total(self._slurm(), self.partition)
+
     def probe(self) -> Health:
         return probe.probe(
             self._slurm(),

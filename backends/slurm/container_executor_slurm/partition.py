@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Generic, TypeVar
 
@@ -38,6 +38,7 @@ class Partition:
 
     _longest: _Remembered[int | None] = attrs.field(factory=lambda: _Remembered[int | None](_LIMIT_AGE), init=False)
     _free: _Remembered[Capacity] = attrs.field(factory=lambda: _Remembered[Capacity](_CAPACITY_AGE), init=False)
+    _total: _Remembered[Capacity] = attrs.field(factory=lambda: _Remembered[Capacity](_LIMIT_AGE), init=False)
 
     def longest(self, slurm: Commands, name: str) -> int | None:
         """Return the minutes that a job may run, None where there is no bound. *name* "" is Slurm's default partition."""
@@ -46,6 +47,10 @@ class Partition:
     def free(self, slurm: Commands, name: str) -> Capacity:
         """Return what is free now."""
         return self._free.get(lambda: parse_capacity(slurm.run(capacity_argv(name)).stdout))
+
+    def total(self, slurm: Commands, name: str) -> Capacity:
+        """Return what all its nodes have, be they in use or down: they come back."""
+        return self._total.get(lambda: parse_total(slurm.run(total_argv(name)).stdout))
 
 
 _LIMIT = re.compile(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)")
@@ -71,23 +76,34 @@ _CAPACITY = "CPUsState:40,Memory:20,AllocMem:20,Gres:200,GresUsed:200"
 
 def capacity_argv(partition: str) -> list[str]:
     """Return the command that asks for what the usable nodes have and use, a line a node."""
+    return [*total_argv(partition), "--states=idle,mixed,allocated"]
+
+
+def total_argv(partition: str) -> list[str]:
+    """Return the command that asks for the same of all nodes."""
     where = [f"--partition={partition}"] if partition else []
-    return [
-        "sinfo",
-        "--noheader",
-        "--Node",
-        "--states=idle,mixed,allocated",
-        f"--Format=NodeList:100,{_CAPACITY}",
-        *where,
-    ]
+    return ["sinfo", "--noheader", "--Node", f"--Format=NodeList:100,{_CAPACITY}", *where]
+
+
+def _nodes(stdout: str) -> Collection[Sequence[str]]:
+    """Return the columns of each node but its name; one that is in two partitions counts once."""
+    return {fields[0]: fields[1:] for line in stdout.splitlines() if len(fields := line.split()) == 6}.values()
+
+
+def parse_total(stdout: str) -> Capacity:
+    """Return what is there, in what :func:`total_argv` prints."""
+    nodes = _nodes(stdout)
+    cpus = sum(int(state.split("/")[3]) for state, *_ in nodes)
+    memory = sum(int(total) for _, total, *_ in nodes)
+    return Capacity(cpu=cpus * 1000, memory=memory * 2**20, gpus=sum(_gpus(total) for *_, total, _ in nodes))
 
 
 def parse_capacity(stdout: str) -> Capacity:
-    """Parse what :func:`capacity_argv` prints: a node that is in two partitions counts once."""
-    nodes = {fields[0]: fields[1:] for line in stdout.splitlines() if len(fields := line.split()) == 6}
-    cpus = sum(int(state.split("/")[1]) for state, *_ in nodes.values())
-    memory = sum(max(0, int(total) - int(used)) for _, total, used, *_ in nodes.values())
-    gpus = sum(_gpus(total) - _gpus(used) for *_, total, used in nodes.values())
+    """Return what is free, in what :func:`capacity_argv` prints."""
+    nodes = _nodes(stdout)
+    cpus = sum(int(state.split("/")[1]) for state, *_ in nodes)
+    memory = sum(max(0, int(total) - int(used)) for _, total, used, *_ in nodes)
+    gpus = sum(_gpus(total) - _gpus(used) for *_, total, used in nodes)
     return Capacity(cpu=cpus * 1000, memory=memory * 2**20, gpus=max(0, gpus))
 
 

@@ -10,7 +10,7 @@ from container_executor_slurm.commands import (
     queue_argv,
     refusal,
 )
-from container_executor_slurm.partition import parse_capacity, parse_limit
+from container_executor_slurm.partition import parse_capacity, parse_limit, parse_total
 from container_executor_slurm.records import parse_done, parse_exit, parse_srun
 from container_executor_slurm.script import decode_mark, encode_mark
 from container_executor_slurm.states import SlurmState
@@ -126,6 +126,7 @@ def test_free_capacity_is_what_usable_nodes_have_left() -> None:
 
     assert parse_capacity(printed) == Capacity(cpu=20_000, memory=10_000 * 2**20, gpus=3)
     assert parse_capacity("") == Capacity(cpu=0, memory=0, gpus=0)
+    assert parse_total(printed) == Capacity(cpu=32_000, memory=16_000 * 2**20, gpus=4)
 
 
 @pytest.mark.parametrize(

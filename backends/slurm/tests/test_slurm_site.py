@@ -55,9 +55,10 @@ def test_the_prologue_runs_on_each_node_before_the_container(make_bench: MakeBen
 
 
 def test_a_rank_sees_as_many_gpus_as_it_asked_for(bench: Bench) -> None:
-    free = bench.backend.capacity()
+    free, total = bench.backend.capacity(), bench.backend.total()
     assert free is not None
-    assert free.gpus == 4
+    assert total is not None
+    assert free.gpus == total.gpus == 4
 
     handle = bench.start("echo $CUDA_VISIBLE_DEVICES", gpus=1, nodes=2)
 

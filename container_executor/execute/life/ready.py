@@ -13,6 +13,7 @@ from container_executor.execute.life.assignment import Assignment
 from container_executor.execute.life.end import NoRoomError
 from container_executor.execute.outcome import class_of, waited_for
 from container_executor.execute.progress import Reporter
+from container_executor.execute.room import AGE, look
 from container_executor.funcspec import FunctionSpec, make_job
 from container_executor.funcspec.model import SYNC
 from container_executor.logs import Logger
@@ -85,15 +86,18 @@ def _job(ours: Assignment, spec: FunctionSpec) -> JobSpec:
 async def _admit(ours: Assignment, job: JobSpec) -> None:
     """Wait until the job fits. What was claimed for one rank may be too little for all of them."""
     need, ledger, patience = Need.of(job), ours.site.ledger, ours.site.policy.admission
-    if not fits(need, ledger.most()):
-        raise NoRoomError(f"this site never has it: {lacking(need, ledger.most())}")
     deadline = now() + patience
-    while not ledger.try_promise(ours.key, need):
+    while True:
+        if not fits(need, ledger.most()):
+            raise NoRoomError(f"this site never has it: {lacking(need, ledger.most())}")
+        if ledger.try_promise(ours.key, need):
+            return
         missing = lacking(need, ledger.free())
         ours.tell("queued", f"queued: waits for {missing}")
         if now() >= deadline:
             raise NoRoomError(f"not free within {patience:g} s: {missing}")
-        await ledger.changed.wait(min(2.0, max(0.0, deadline - now())))
+        await ledger.changed.wait(min(AGE, max(0.0, deadline - now())))
+        await look(ours.site)  # also others may have given back, and we may have asked just before a job of ours ended
 
 
 async def _bring_in(ours: Assignment) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from threading import Event, Thread
 
+import attrs
 import pytest
 
 from container_executor.backend import Backend
@@ -55,7 +56,14 @@ class HealthCases(Cases):
     def test_capacity_is_a_count_of_what_is_free(self, bench: Bench) -> None:
         capacity = bench.backend.capacity() or Capacity()
 
-        assert all(free is None or free >= 0 for free in (capacity.cpu, capacity.memory, capacity.gpus))
+        assert all(free is None or free >= 0 for free in attrs.astuple(capacity))
+
+    def test_no_more_is_free_than_there_is(self, bench: Bench) -> None:
+        free = bench.backend.capacity() or Capacity()
+        total = bench.backend.total() or Capacity()
+
+        pairs = zip(attrs.astuple(free), attrs.astuple(total), strict=True)
+        assert all(some is None or all_ is None or some <= all_ for some, all_ in pairs)
 
     def test_watching_ends_when_told_to(self, bench: Bench) -> None:
         stop = Event()
