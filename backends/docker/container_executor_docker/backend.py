@@ -74,7 +74,7 @@ class DockerBackend(DockerSettings, Backend):
     _readers_lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _wake: Callable[[str], None] = attrs.field(default=lambda _job_id: None, init=False)
     _changes: int = attrs.field(default=0, init=False)
-    _measured: "_Measured | None" = attrs.field(default=None, init=False)
+    _measured: _Measured | None = attrs.field(default=None, init=False)
     _connection: Connection = attrs.field(init=False)
     _containers: Containers = attrs.field(init=False)
     _images: Images = attrs.field(init=False)
@@ -206,7 +206,7 @@ class DockerBackend(DockerSettings, Backend):
     def total(self) -> Capacity | None:
         return self._measure().total
 
-    def _measure(self) -> "_Measured":
+    def _measure(self) -> _Measured:
         kept, changes = self._measured, self._changes
         if kept is not None and kept.changes == changes and time.monotonic() < kept.at + CAPACITY_SECONDS:
             return kept

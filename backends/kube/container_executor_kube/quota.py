@@ -1,4 +1,4 @@
-"""What the quotas of a namespace leave free. Pure."""
+"""What the quotas of a namespace allow, and leave free. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
@@ -15,7 +15,6 @@ _UNITS = {
 """Suffixes of a quantity (kubernetes.io, Quantity)."""
 _CPU = ("cpu", "requests.cpu", "limits.cpu")
 _MEMORY = ("memory", "requests.memory", "limits.memory")
-
 
 Quotas = Iterable[Mapping[str, Any]]
 
@@ -52,6 +51,6 @@ def quantity(text: str) -> Decimal:
     return Decimal(number) * _UNITS[unit]
 
 
-def _least(least: Mapping[str, Decimal], names: Iterable[str], factor: int) -> int | None:
-    found = [int(least[name] * factor) for name in names if name in least]
+def _least(allowed: Mapping[str, Decimal], names: Iterable[str], factor: int) -> int | None:
+    found = [int(allowed[name] * factor) for name in names if name in allowed]
     return min(found) if found else None
