@@ -11,6 +11,7 @@ from sites import SiteOfTests
 from container_executor.client import ProcessState
 from container_executor.testing import require_engine
 
+MakeDaemon = Callable[..., DaemonProgram]
 RANK = 500
 """Millicores of a rank."""
 
@@ -33,15 +34,15 @@ def cores(api: Any) -> int:
 
 
 @pytest.fixture
-def daemon(site: SiteOfTests, make_daemon: Callable[..., DaemonProgram]) -> DaemonProgram:
+def daemon(site: SiteOfTests, make_daemon: MakeDaemon) -> DaemonProgram:
     made = make_daemon(backend="docker", options=site.options)
     made.start()
     return made
 
 
 @pytest.fixture
-def taken(api: Any, cores: int, site: SiteOfTests, daemon: DaemonProgram) -> Iterator[str]:
-    """A container that is no job of the daemon's, and leaves room for one rank only."""
+def taken(api: Any, cores: int, site: SiteOfTests) -> Iterator[str]:
+    """A container that is no job of a daemon that starts later, and leaves room for one rank only."""
     (owner,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
     labels = {"container-executor.owner": owner, "container-executor.cpu": str(cores * 1000 - RANK)}
     made = api.create_container(site.image, ["sleep", "600"], labels=labels)["Id"]
@@ -53,8 +54,9 @@ def taken(api: Any, cores: int, site: SiteOfTests, daemon: DaemonProgram) -> Ite
 
 
 def test_a_job_for_which_there_is_no_room_now_waits_for_it(
-    colony: Colony, site: SiteOfTests, api: Any, taken: str
+    colony: Colony, site: SiteOfTests, api: Any, taken: str, make_daemon: MakeDaemon
 ) -> None:
+    make_daemon(backend="docker", options=site.options).start()
     waiting = colony.submit("true", image=site.image, conditions={"cpu": f"{RANK}m", "processespernode": 2})
     wait_for(lambda: f"queued: waits for cpu {2 * RANK} of {RANK}" in colony.log(waiting), "the reason why it waits")
 
@@ -67,13 +69,14 @@ def test_a_job_for_which_there_is_no_room_now_waits_for_it(
 def test_a_job_that_waits_for_another_of_ours_runs_when_that_has_ended(
     colony: Colony, site: SiteOfTests, cores: int
 ) -> None:
-    first = colony.submit("echo begun; sleep 5", image=site.image, conditions={"cpu": f"{cores * 1000 - RANK}m"})
+    first = colony.submit("echo begun; sleep 600", image=site.image, conditions={"cpu": f"{cores * 1000 - RANK}m"})
     wait_for(lambda: "begun" in colony.output(first), "its first line")
     waiting = colony.submit("true", image=site.image, conditions={"cpu": f"{RANK}m", "processespernode": 2})
     wait_for(lambda: "queued: waits for cpu" in colony.log(waiting), "the reason why it waits")
 
+    colony.call(colony.client.cancel, first)
+
     assert colony.wait(waiting).state is ProcessState.SUCCESS
-    assert colony.wait(first).state is ProcessState.SUCCESS
 
 
 @pytest.mark.usefixtures("daemon")
