@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio.from_thread import BlockingPortal
 from colonies import Colony, DaemonProgram, wait_for
 from daemon_fixtures import colony, daemon, make_daemon, portal, proxy
+from docker_left import docker_api
 from sites import ENGINES, SiteOfTests, site_of
+
+from container_executor.testing import require_engine
 
 __all__ = ["colony", "daemon", "make_daemon", "portal", "proxy"]
 
@@ -23,6 +27,13 @@ def backend_name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def site(backend_name: str) -> SiteOfTests:
     return site_of(backend_name)
+
+
+@pytest.fixture
+def api() -> Iterator[Any]:
+    """A client of the real Docker."""
+    with docker_api(require_engine("docker")) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

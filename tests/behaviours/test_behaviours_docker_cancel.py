@@ -1,12 +1,12 @@
 """A process that is cancelled while it is queued, pulled for, staged, run or stored, on the real Docker."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from colonies import Colony, DaemonProgram, wait_for
-from docker_left import containers, docker_api
+from docker_left import containers
 from docker_support import Registry
 from files import Rig
 from sites import SiteOfTests
@@ -30,12 +30,6 @@ def backend_name() -> str:
 
 
 @pytest.fixture
-def api() -> Iterator[Any]:
-    with docker_api(require_engine("docker")) as client:
-        yield client
-
-
-@pytest.fixture
 def daemon(site: SiteOfTests, make_daemon: MakeDaemon, stored: Stored) -> DaemonProgram:
     """A daemon with two processors and files."""
     made = make_daemon(backend="docker", options=(*site.options, "executor.cpu=2", *stored.options))
@@ -49,7 +43,7 @@ def cancelled(colony: Colony, site: SiteOfTests, daemon: DaemonProgram, api: Any
 
     def check(process_id: str) -> None:
         colony.call(colony.client.cancel, process_id)
-        owner = _owner(site)
+        owner = site.owner
         wait_for(lambda: daemon.log().count("process left open") == 1, "its end", 10 + GONE)
         wait_for(lambda: not containers(api, owner, process_id), "the end of its container", GONE)
         after = colony.submit("echo fine", image=site.image)
@@ -59,11 +53,6 @@ def cancelled(colony: Colony, site: SiteOfTests, daemon: DaemonProgram, api: Any
         assert '"level": "error"' not in daemon.log()
 
     return check
-
-
-def _owner(site: SiteOfTests) -> str:
-    (found,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
-    return found
 
 
 def test_while_it_waits_for_room(

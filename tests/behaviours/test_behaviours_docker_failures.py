@@ -8,7 +8,7 @@ import pytest
 from colonies import Colony, DaemonProgram, wait_for
 from docker_left import containers, docker_api
 from docker_spare import spare_engine
-from docker_support import Registry, Spare
+from docker_support import EAT, Registry, Spare
 from files import Rig
 from sites import SiteOfTests
 from stored import FILES, Stored, rig, stored
@@ -25,7 +25,6 @@ AT_ONCE = 10.0
 """Seconds within which a failure is named."""
 AFTER_A_WHILE = 60.0
 """Seconds within which it is believed that a container is gone."""
-EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +49,8 @@ def removed(house: Colony, site: SiteOfTests) -> str:
     """A process whose container somebody has removed. It is believed to be gone only after half a minute: the last test looks."""
     process_id = house.submit("echo begun; sleep 300", maxexectime=600)
     wait_for(lambda: "begun" in house.output(process_id), "its first line")
-    (owner,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
     with docker_api(require_engine("docker")) as api:
-        (name,) = containers(api, owner, process_id)
+        (name,) = containers(api, site.owner, process_id)
         api.remove_container(name, force=True)
     return process_id
 

@@ -5,11 +5,9 @@ from typing import Any
 
 import pytest
 from colonies import Colony, DaemonProgram, wait_for
-from docker_left import docker_api
 from sites import SiteOfTests
 
 from container_executor.client import ProcessState
-from container_executor.testing import require_engine
 
 MakeDaemon = Callable[..., DaemonProgram]
 RANK = 500
@@ -19,12 +17,6 @@ RANK = 500
 @pytest.fixture(scope="module")
 def backend_name() -> str:
     return "docker"
-
-
-@pytest.fixture
-def api() -> Iterator[Any]:
-    with docker_api(require_engine("docker")) as client:
-        yield client
 
 
 @pytest.fixture
@@ -43,8 +35,7 @@ def daemon(site: SiteOfTests, make_daemon: MakeDaemon) -> DaemonProgram:
 @pytest.fixture
 def taken(api: Any, cores: int, site: SiteOfTests) -> Iterator[str]:
     """A container that is no job of a daemon that starts later, and leaves room for one rank only."""
-    (owner,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
-    labels = {"container-executor.owner": owner, "container-executor.cpu": str(cores * 1000 - RANK)}
+    labels = {"container-executor.owner": site.owner, "container-executor.cpu": str(cores * 1000 - RANK)}
     made = api.create_container(site.image, ["sleep", "600"], labels=labels)["Id"]
     try:
         api.start(made)

@@ -1,23 +1,22 @@
 """Jobs on the real Docker whose verdict is easily got wrong: each ends as it really ended, and nothing of it goes on."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 from colonies import Colony, DaemonProgram, wait_for
-from docker_left import containers, docker_api
+from docker_left import containers
+from docker_support import EAT
 from sites import SiteOfTests
 
 from container_executor.client import Process, ProcessState
 from container_executor.models import FailureClass
-from container_executor.testing import require_engine
 
 MakeDaemon = Callable[..., DaemonProgram]
 GONE = 15.0
 """Seconds within which a container is gone whose process was cancelled, besides the grace."""
-EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +25,9 @@ def backend_name() -> str:
 
 
 @pytest.fixture
-def api() -> Iterator[Any]:
-    with docker_api(require_engine("docker")) as client:
-        yield client
-
-
-@pytest.fixture
 def owner(site: SiteOfTests) -> str:
     """Whose the containers of the module's daemon are."""
-    (found,) = [option.partition("=")[2] for option in site.options if option.startswith("executor.owner=")]
-    return found
+    return site.owner
 
 
 def failed(colony: Colony, process_id: str, failure: FailureClass) -> Process:

@@ -26,6 +26,8 @@ MakeJob = Callable[..., JobSpec]
 Spare = Callable[[str], str]
 
 PATIENCE = timedelta(seconds=60)
+EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
+"""A shell line that takes 200 MB of memory."""
 OWNERS: set[str] = set()
 """Everyone in whose name a test of this run used the engine."""
 

@@ -30,6 +30,12 @@ class SiteOfTests:
     image: str = "busybox"
     slack: int = 1
 
+    @property
+    def owner(self) -> str:
+        """In whose name its daemons use Docker."""
+        (found,) = [option.partition("=")[2] for option in self.options if option.startswith("executor.owner=")]
+        return found
+
 
 def site_of(backend: str) -> SiteOfTests:
     """Return how a daemon uses *backend* here; skip the test where its engine is not up."""

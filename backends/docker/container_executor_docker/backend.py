@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from container_executor.models import (
     Plan,
     Progress,
 )
+from container_executor.remembered import Remembered
 from container_executor.streams import Streams
 from container_executor_docker import events, health, request
 from container_executor_docker.connection import Connection
@@ -41,26 +41,9 @@ from container_executor_docker.paths import Paths
 from container_executor_docker.reader import JobReader, open_reader
 from container_executor_docker.registries import login_faults
 from container_executor_docker.settings import DockerSettings, LogDriver
-from container_executor_docker.states import Boot, job_status, started, with_output
+from container_executor_docker.states import Boot, Inspected, is_over, job_status, started, with_output
 
-CAPACITY_SECONDS = 5.0
-
-
-@attrs.frozen
-class _Measured:
-    """What the engine had.
-
-    Attributes:
-        changes: The jobs that we had put on it and taken from it before it was asked: with the next one it has less, or more.
-        at: When it had answered, on the monotonic clock.
-        free: What was free.
-        total: What it had in all.
-    """
-
-    changes: int
-    at: float
-    free: Capacity
-    total: Capacity
+CAPACITY_AGE = timedelta(seconds=5)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -74,7 +57,7 @@ class DockerBackend(DockerSettings, Backend):
     _readers_lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _wake: Callable[[str], None] = attrs.field(default=lambda _job_id: None, init=False)
     _changes: int = attrs.field(default=0, init=False)
-    _measured: _Measured | None = attrs.field(default=None, init=False)
+    _measured: Remembered[tuple[Capacity, Capacity]] = attrs.field(factory=lambda: Remembered(CAPACITY_AGE), init=False)
     _connection: Connection = attrs.field(init=False)
     _containers: Containers = attrs.field(init=False)
     _images: Images = attrs.field(init=False)
@@ -120,12 +103,11 @@ class DockerBackend(DockerSettings, Backend):
             found = self._containers.of_jobs(handles)
         return {handle.job_id: self._status(handle, found) for handle in handles if handle.job_id in found}
 
-    def _status(self, handle: Handle, found: Mapping[str, Collection[Mapping[str, object]]]) -> JobStatus:
-        folder = self._folder(handle.job_id)
+    def _status(self, handle: Handle, found: Mapping[str, Collection[Inspected]]) -> JobStatus:
+        folder, containers = self._folder(handle.job_id), found[handle.job_id]
         boot = Boot(boot_id(), booted()) if self._connection.address.local else None
-        status = job_status(
-            found[handle.job_id], handle.ranks, refused=folder.refused, boot=boot, oom=folder.out_of_memory()
-        )
+        oom = folder.out_of_memory() if any(map(is_over, containers)) else ()
+        status = job_status(containers, handle.ranks, refused=folder.refused, boot=boot, oom=oom)
         return with_output(status, folder.output()) if status.state.ended else status
 
     def logs(self, handle: Handle, cursor: str = "", *, limit: int = LOG_LIMIT) -> LogChunk:
@@ -201,21 +183,20 @@ class DockerBackend(DockerSettings, Backend):
             events.follow(api, self.owner, wake, stop)
 
     def capacity(self) -> Capacity | None:
-        return self._measure().free
+        return self._free_and_total()[0]
 
     def total(self) -> Capacity | None:
-        return self._measure().total
+        return self._free_and_total()[1]
 
-    def _measure(self) -> _Measured:
-        kept, changes = self._measured, self._changes
-        if kept is not None and kept.changes == changes and time.monotonic() < kept.at + CAPACITY_SECONDS:
-            return kept
+    def _free_and_total(self) -> tuple[Capacity, Capacity]:
+        """Return both as they were after the last job that we put on the engine or took from it."""
+        return self._measured.get(self._measure, about=self._changes)
+
+    def _measure(self) -> tuple[Capacity, Capacity]:
         with translated("ask what is free"):
             info, live = self._connection.api.info(), self._containers.every(live=True)
         gpus = [gpu for kind in self.gpus.values() for gpu in kind]
-        measured = _Measured(changes, time.monotonic(), health.free(info, live, gpus), health.total(info, gpus))
-        self._measured = measured
-        return measured
+        return health.free(info, live, gpus), health.total(info, gpus)
 
     def probe(self) -> Health:
         try:

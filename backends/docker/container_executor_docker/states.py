@@ -70,6 +70,11 @@ def job_status(
     return JobStatus(job_state(statuses, ranks), tuple(statuses), native_id=native_id([c["Id"] for c in containers]))
 
 
+def is_over(container: Inspected) -> bool:
+    """Tell whether the program of a container has ended."""
+    return STATES.get(container["State"]["Status"], JobState.RUNNING).ended
+
+
 def started(container: Inspected, *, refused: bool) -> bool | None:
     """Return whether a program runs (True), has ended or never will run (False), or has not begun (None)."""
     where = STATES.get(container["State"]["Status"], JobState.RUNNING)

@@ -13,7 +13,7 @@ import pytest
 from container_executor_docker import DockerBackend
 from container_executor_docker.jobfolder import JobFolder
 from container_executor_docker.launch import Launcher, Made
-from docker_support import MakeBackend, MakeJob, Spare
+from docker_support import EAT, MakeBackend, MakeJob, Spare
 
 from container_executor.errors import BackendError, UnavailableError
 from container_executor.execute import decide
@@ -29,7 +29,6 @@ pytestmark = [
 ]
 
 PATIENCE = timedelta(seconds=60)
-EAT = "dd if=/dev/zero of=/dev/null bs=200000000 count=1"
 LITTLE = 32 * 2**20
 
 

@@ -24,6 +24,7 @@ from container_executor.models import (
     LogChunk,
     Plan,
 )
+from container_executor.remembered import Remembered
 from container_executor_kube import changes, manifest, names, quota, watching
 from container_executor_kube.cluster import Cluster, Thing
 from container_executor_kube.errors import is_there, translated
@@ -33,7 +34,7 @@ from container_executor_kube.settings import Pull, Site, check_taints
 from container_executor_kube.sights import Sights
 from container_executor_kube.verdict import Sight, job_status
 
-CAPACITY_SECONDS = 5.0
+CAPACITY_AGE = timedelta(seconds=5)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -90,7 +91,7 @@ class KubeBackend(Backend):
     _cluster: Cluster = attrs.field(init=False)
     _sights: Sights = attrs.field(init=False)
     _readers: Readers = attrs.field(init=False)
-    _known_quotas: tuple[float, Collection[Thing]] = attrs.field(default=(-CAPACITY_SECONDS, ()), init=False)
+    _quotas: Remembered[Collection[Thing]] = attrs.field(factory=lambda: Remembered(CAPACITY_AGE), init=False)
 
     def __attrs_post_init__(self) -> None:
         self._cluster = Cluster(self.kubeconfig, self.context, self.namespace)
@@ -190,25 +191,20 @@ class KubeBackend(Backend):
 
     def capacity(self) -> Capacity | None:
         """Return what the quotas of the namespace leave; None where there is none, or we may not see them."""
-        return quota.free(self._quotas(), self.gpu_resources.values())
+        return quota.free(self._quotas.get(self._ask_quotas), self.gpu_resources.values())
 
     def total(self) -> Capacity | None:
         """Return what those quotas allow in all."""
-        return quota.total(self._quotas(), self.gpu_resources.values())
+        return quota.total(self._quotas.get(self._ask_quotas), self.gpu_resources.values())
 
-    def _quotas(self) -> Collection[Thing]:
-        asked, found = self._known_quotas
-        if time.monotonic() < asked + CAPACITY_SECONDS:
-            return found
+    def _ask_quotas(self) -> Collection[Thing]:
         with translated("ask for the quotas"):
             try:
-                found = list(self._cluster.find("resourcequotas"))
+                return list(self._cluster.find("resourcequotas"))
             except ApiException as error:
                 if error.status != 403:
                     raise
-                found = []
-        self._known_quotas = (time.monotonic(), found)
-        return found
+                return ()
 
     def probe(self) -> Health:
         return probe(self._cluster, user=self.run_as())

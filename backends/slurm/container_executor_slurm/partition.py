@@ -1,17 +1,14 @@
 """What sinfo says about the partition that jobs go to: how long a job may be, and what is free."""
 
 import re
-import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Generic, TypeVar
 
 import attrs
 
 from container_executor.models import Capacity
+from container_executor.remembered import Remembered
 from container_executor_slurm.commands import Commands
-
-T = TypeVar("T")
 
 _LIMIT_AGE = timedelta(minutes=1)
 _CAPACITY_AGE = timedelta(seconds=5)
@@ -19,26 +16,12 @@ _CAPACITY_AGE = timedelta(seconds=5)
 
 
 @attrs.define(eq=False)
-class _Remembered(Generic[T]):
-    """An answer, asked for again when it is too old."""
-
-    age: timedelta
-    _answer: tuple[float, T] | None = None
-
-    def get(self, ask: Callable[[], T]) -> T:
-        known = self._answer
-        if known is None or time.monotonic() - known[0] > self.age.total_seconds():
-            self._answer = known = (time.monotonic(), ask())
-        return known[1]
-
-
-@attrs.define(eq=False)
 class Partition:
     """The partition, remembered for a while."""
 
-    _longest: _Remembered[int | None] = attrs.field(factory=lambda: _Remembered[int | None](_LIMIT_AGE), init=False)
-    _free: _Remembered[Capacity] = attrs.field(factory=lambda: _Remembered[Capacity](_CAPACITY_AGE), init=False)
-    _total: _Remembered[Capacity] = attrs.field(factory=lambda: _Remembered[Capacity](_LIMIT_AGE), init=False)
+    _longest: Remembered[int | None] = attrs.field(factory=lambda: Remembered[int | None](_LIMIT_AGE), init=False)
+    _free: Remembered[Capacity] = attrs.field(factory=lambda: Remembered[Capacity](_CAPACITY_AGE), init=False)
+    _total: Remembered[Capacity] = attrs.field(factory=lambda: Remembered[Capacity](_LIMIT_AGE), init=False)
 
     def longest(self, slurm: Commands, name: str) -> int | None:
         """Return the minutes that a job may run, None where there is no bound. *name* "" is Slurm's default partition."""
