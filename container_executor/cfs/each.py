@@ -15,6 +15,8 @@ U = TypeVar("U")
 
 AT_ONCE = 12
 """Files, or labels, under way. Calls to the server are bounded by the client, since many can stop a Colonies server for good."""
+LEAVE = 2.0
+"""Seconds for which a block waits for threads that it has told to stop: so much they may take for what they are at."""
 _LOOK = 0.5  # seconds between two looks at what is above
 
 
@@ -24,6 +26,19 @@ class Stop:
     def __init__(self, above: "Stop | None" = None) -> None:
         self._above = above
         self._event = threading.Event()
+        self._threads = list[threading.Thread]()
+
+    def start(self, work: Callable[[], None]) -> None:
+        """Start a thread that looks at this."""
+        thread = threading.Thread(target=work)
+        thread.start()
+        self._threads.append(thread)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the threads that were started, but no longer than that."""
+        end = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def set(self) -> None:
         """Tell them."""
@@ -49,18 +64,23 @@ class Stop:
 
 @contextmanager
 def stopping(above: Stop) -> Iterator[Stop]:
-    """Yield what tells the threads of the block to stop at its end, which those that an error left behind may outlive."""
+    """Yield what tells the threads of the block to stop at its end. Blocking: an event loop sets a :class:`Stop` of its own.
+
+    Those that an error left behind end what they are at, so that nothing is half done; one that is held up outlives the block.
+    """
     stop = Stop(above)
     try:
         yield stop
     finally:
         stop.set()
+        stop.wait(LEAVE)
 
 
 def each(items: Iterable[T], work: Callable[[T], None], stop: Stop, *, at_once: int = AT_ONCE) -> None:
     """Do *work* on every item, begun in their order.
 
-    The first error is raised at once: nothing more is begun, and threads that are at something are left to it (see :func:`stopping`).
+    The first error is raised at once: nothing more is begun, and threads that are at something are waited for where the block of
+    *stop* ends (see :func:`stopping`).
     """
     crew = _Crew(deque(items), work, stop)
     count = min(at_once, len(crew.waiting))
@@ -68,7 +88,7 @@ def each(items: Iterable[T], work: Callable[[T], None], stop: Stop, *, at_once: 
         crew.work_off()
         return
     for _ in range(count):
-        threading.Thread(target=crew.member).start()
+        stop.start(crew.member)
     for _ in range(count):
         if error := crew.ended.get():
             raise error

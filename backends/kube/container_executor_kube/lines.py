@@ -2,7 +2,8 @@
 
 A place in the log of a rank is the time of the line that was passed on last and how much of it was. The times are strictly
 increasing within a container, and however long a line is, it bears one time at its start. The kubelet keeps it in pieces that have
-times of their own: a stream that is to begin at some second may begin inside of a line that had begun before.
+times of their own: a stream that is to begin at some second may begin inside of a line that had begun before. So may the log
+itself: containerd ends a line where the node rotates, and its rest begins the next file like a line (seen with containerd 1.6.20).
 """
 
 import json
@@ -17,7 +18,7 @@ from container_executor.models import Gap, LogLine
 PIECE = 16_384
 """Bytes of a line that are passed on without waiting for its end."""
 WHOLE = -1
-ROTATED = "the node had rotated the log before it was read"
+ROTATED = "the node had rotated the log before it was read, and may have cut a line in two"
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _LONGEST_STAMP = 40
 _LONGEST_WORDS = 300
