@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import attrs
 
@@ -49,7 +50,8 @@ class JobReader:
         known_ended: Tells of a container by name whether it is known to have ended; asks nobody.
         on_data: Called when something arrived.
         local: The engine keeps output with Docker's driver ``local``: it can be followed, and loses newlines after long lines.
-            Podman keeps it with another; following it loses lines of a busy job (4.3, 5.8), so it is read anew instead.
+            Podman keeps it with another, in the order of its times; following it loses lines of a busy job (4.3, 5.8), so it is
+            read anew instead.
         ranks: One for each rank.
         lock: Held by whoever reads.
     """
@@ -124,7 +126,8 @@ class JobReader:
         if started is None:
             return False
         # Of a container that was never started dockerd would wait for the start.
-        query = f"follow={started and self.local:d}&stdout=1&stderr=1&timestamps=1&since={rank.place.query()}"
+        since = rank.place.query(frames.DISORDER if self.local else timedelta())
+        query = f"follow={started and self.local:d}&stdout=1&stderr=1&timestamps=1&since={since}"
         self.streams.open(
             rank.key,
             self.endpoint,

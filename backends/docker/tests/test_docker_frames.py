@@ -1,5 +1,7 @@
 """Docker's log stream is read exactly: whole lines, lost newlines, and any place in it."""
 
+from datetime import timedelta
+
 from container_executor_docker.frames import Place, Skip, format_cursor, leave_out, parse_cursor, pass_on, split
 
 from container_executor.models import LogLine
@@ -43,21 +45,21 @@ def test_a_newline_that_docker_lost_after_a_long_line_is_put_back() -> None:
     lines, place = read(frame(1, "xxx") + frame(1, "yyy") + frame(2, "next\n"))
 
     assert text(lines) == b"xxxyyy\nnext\n"
-    assert place.unfinished == {}
+    assert all(last.whole for last in place.frames.values())
 
 
 def test_pieces_of_a_line_with_times_of_their_own_are_one_line_where_no_newline_is_lost() -> None:
     lines, place = read(frame(1, "xxx") + frame(2, "yyy\n") + frame(3, "next\n"), mend=False)
 
     assert text(lines) == b"xxxyyy\nnext\n"
-    assert place.unfinished == {}
+    assert all(last.whole for last in place.frames.values())
 
 
 def test_a_place_in_a_log_with_times_of_another_zone_is_found_again() -> None:
     lines, place = read(frame(1, "one\n", time="2026-01-02T05:34:05.000000001+02:30"))
 
     assert text(lines) == b"one\n"
-    assert (place.since, place.query()) == (moment(1), "1767323045.000000001")
+    assert (place.latest, place.query(timedelta())) == (moment(1), "1767323045.000000001")
 
 
 def test_the_engine_s_words_of_a_fault_are_no_output() -> None:
@@ -90,15 +92,19 @@ def test_reading_goes_on_exactly_from_every_place() -> None:
         (3, "xxx", OUT),
         (4, "oops\n", ERR),
         (3, "yyy", OUT),
-        (5, "d\n", OUT),
-        (6, "e", OUT),
+        (6, "d\n", OUT),
+        (5, "older\n", ERR),
+        (8, "e\n", ERR),
+        (7, "older too\n", OUT),
+        (9, "f", OUT),
     ]
     whole, _ = read(b"".join(frame(*piece) for piece in pieces))
 
     for cut in range(len(pieces) + 1):
         first, place = read(b"".join(frame(*piece) for piece in pieces[:cut]))
         (kept,) = parse_cursor(format_cursor([place]), 1)
-        again = b"".join(frame(*piece) for piece in pieces if not kept.since or moment(piece[0]) >= kept.since)
+        since = kept.query(timedelta(seconds=1))
+        again = b"".join(frame(*piece) for piece in pieces if since <= f"1767323045.{piece[0]:09}")
         rest, _ = read(again, kept)
         for stream in ("out", "err"):
             assert text([*first, *rest], stream) == text(whole, stream), f"cut after {cut} frames"
@@ -119,5 +125,6 @@ def test_what_docker_rotated_away_is_a_gap_and_nothing_is_doubled() -> None:
 def test_a_place_asks_docker_for_its_own_moment() -> None:
     _, place = read(frame(7, "a\n"))
 
-    assert Place().query() == "0"
-    assert place.query() == "1767323045.000000007"
+    assert Place().query(timedelta(seconds=1)) == "0"
+    assert place.query(timedelta()) == "1767323045.000000007"
+    assert place.query(timedelta(seconds=1)) == "1767323044.000000007"

@@ -1,14 +1,23 @@
 """Kubernetes' log stream: lines that each begin with a time. Pure.
 
-A place in the log of a rank is the time of the line that was passed on last and how much of it was. The times are strictly
-increasing within a container, and however long a line is, it bears one time at its start. The kubelet keeps it in pieces that have
-times of their own: a stream that is to begin at some second may begin inside of a line that had begun before. So may the log
-itself: containerd ends a line where the node rotates, and its rest begins the next file like a line (seen with containerd 1.6.20).
+A log is in the order in which the node wrote it, and each reading brings it in that order. The times are not: containerd takes
+the time of a line in one thread for the standard output and in another for the standard error, and writes it a moment later, so
+that of two lines the younger may stand first (1.6.20: up to 77 of 10,000 lines of a program that writes to both in turns).
+
+So a place in the log of a rank is its last line that was passed on, known by its time: what stands before that line in a stream
+was passed on, what stands after it was not. The kubelet leaves out what is older than a stream's beginning line by line, so that
+begins earlier by more than two lines can be out of order.
+
+However long a line is, it bears one time at its start. The kubelet keeps it in pieces that have times of their own: a stream may
+begin inside of a line that had begun before. So may the log itself: containerd ends a line where the node rotates, and its rest
+begins the next file like a line (seen with containerd 1.6.20).
 """
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import attrs
@@ -19,6 +28,8 @@ PIECE = 16_384
 """Bytes of a line that are passed on without waiting for its end."""
 WHOLE = -1
 ROTATED = "the node had rotated the log before it was read, and may have cut a line in two"
+DISORDER = timedelta(seconds=1)
+"""How much older than the line before it a line may be."""
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _LONGEST_STAMP = 40
 _LONGEST_WORDS = 300
@@ -26,14 +37,23 @@ _LONGEST_WORDS = 300
 
 @attrs.frozen
 class Place:
-    """A place in one rank's log: *done* bytes of the line of *time* were passed on, WHOLE for all. The start has no time."""
+    """A place in one rank's log. The start has no time. All times are in UTC, and of one length.
+
+    Attributes:
+        time: The time of the line that was passed on last.
+        done: How many bytes of it were, WHOLE for all.
+        latest: The latest time of all lines that were passed on.
+    """
 
     time: str = ""
     done: int = WHOLE
+    latest: str = attrs.Factory(lambda place: place.time, takes_self=True)
 
     def since(self) -> str:
         """Return the query that reads on from here. The kubelet cuts the time to its second, so lines come again."""
-        return f"&sinceTime={quote(self.time)}" if self.time else ""
+        if not self.time:
+            return ""
+        return f"&sinceTime={quote(f'{datetime.fromisoformat(self.time) - DISORDER:%Y-%m-%dT%H:%M:%SZ}')}"
 
 
 @attrs.define(eq=False)
@@ -44,26 +64,31 @@ class Lines:
         rank: Whose it is.
         place: How far it has been passed on.
         strange: What the stream held instead of lines: the kubelet reports its own trouble in the place of a log.
-        anchored: It has brought a line; the first is one that was passed on before, unless the node had rotated that away.
+        anchored: It has come to our place, or beyond that where the node had rotated it away: from here on all is new.
     """
 
     rank: int
     place: Place
     strange: str = ""
-    anchored: bool = False
+    anchored: bool = attrs.Factory(lambda lines: not lines.place.time, takes_self=True)
     _head: bytes = b""
     _inside: bool = False
+    _begun: bool = False
     _rest: bytes = b""
     _time: str = ""
     _at: int = 0
+    _known: int = 0
 
     def feed(self, data: bytes) -> tuple[list[LogLine], Gap | None]:
         """Take what has arrived and return what is new in it, and a gap before it if the log does not reach back so far."""
         self._rest += data
         lines: list[LogLine] = []
         gap: Gap | None = None
-        while self._rest and not self.strange and (self._time or self._stamp()):
-            gap = gap or self._anchor()
+        while self._rest and not self.strange:
+            if not self._time:
+                if not self._stamp():
+                    break
+                gap = self._reach() or gap
             if not self._piece(lines):
                 break
         return lines, gap
@@ -71,7 +96,7 @@ class Lines:
     def finish(self) -> list[LogLine]:
         """Return the last line, which has no newline, where the stream has ended."""
         lines: list[LogLine] = []
-        if self._head and not self.anchored:
+        if self._head and not self._begun:
             self.strange = _words(self._head)
         if self._time and self._rest and not self.strange:
             self._pass_on(self._rest, lines, whole=False)
@@ -84,11 +109,11 @@ class Lines:
             return False
         stamp, space, rest = self._rest.partition(b" ")
         if space and _STAMP.fullmatch(stamp):
-            self._time, self._at, self._rest = stamp.decode(), 0, rest
+            self._time, self._at, self._rest, self._begun = _utc(stamp.decode()), 0, rest, True
             return True
         if not (space or len(self._rest) > _LONGEST_STAMP or b"\n" in self._rest):
             return False
-        if self.place.time and not (self.anchored or self._head):
+        if self.place.time and not (self._begun or self._head):
             self._head, self._inside = self._rest[:_LONGEST_WORDS], True
             return self._stamp()
         self.strange = _words(self._head or self._rest)
@@ -100,12 +125,16 @@ class Lines:
         self._inside = not newline
         return bool(newline)
 
-    def _anchor(self) -> Gap | None:
-        """Look, at the first line, whether the log still reaches back to our place."""
+    def _reach(self) -> Gap | None:
+        """Note how many bytes of the line that begins were passed on, WHOLE for all; return a gap that is before it."""
         if self.anchored:
+            self._known = 0
             return None
-        self.anchored = True
-        if self.place.time and self._time > self.place.time:
+        self._known = WHOLE
+        if self._time == self.place.time:
+            self.anchored, self._known = True, self.place.done
+        elif self._time > self.place.latest:
+            self.anchored, self._known = True, 0
             return Gap(self.rank, before=0, reason=ROTATED)
         return None
 
@@ -121,20 +150,25 @@ class Lines:
         return True
 
     def _pass_on(self, text: bytes, lines: list[LogLine], *, whole: bool) -> None:
-        new = self._new(text)
+        new = text[max(0, self._known - self._at) :]
         self._at += len(text)
-        if new is None or (not new and not whole):
+        if self._known == WHOLE or (not new and not whole):
             return
-        self.place = Place(self._time, WHOLE if whole else self._at)
+        self.place = Place(self._time, WHOLE if whole else self._at, max(self.place.latest, self._time))
         lines.append(LogLine(self.rank, None, new, whole))
 
-    def _new(self, text: bytes) -> bytes | None:
-        """Return what of *text* is new, None where the whole line was passed on before."""
-        if self._time > self.place.time:
-            return text
-        if self._time < self.place.time or self.place.done == WHOLE:
-            return None
-        return text[max(0, self.place.done - self._at) :]
+
+def _utc(stamp: str) -> str:
+    """Return a time with its digits as they are, in the zone in which all times can be compared."""
+    if stamp.endswith("Z"):
+        return stamp
+    whole, dot, fraction = stamp[:-6].partition(".")
+    return f"{_whole_in_utc(whole + stamp[-6:])}{dot}{fraction}Z"
+
+
+@functools.lru_cache(maxsize=8)
+def _whole_in_utc(second: str) -> str:
+    return f"{datetime.fromisoformat(second).astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def _words(data: bytes) -> str:
@@ -144,11 +178,14 @@ def _words(data: bytes) -> str:
 def parse_cursor(cursor: str, ranks: int) -> list[Place]:
     """Return the place of each rank."""
     places: Mapping[str, Sequence[object]] = json.loads(cursor) if cursor else {}
-    found = [places.get(str(rank), ("", WHOLE)) for rank in range(ranks)]
-    return [Place(str(time), int(str(done))) for time, done in found]
+    return [_place(*places.get(str(rank), ())) for rank in range(ranks)]
+
+
+def _place(time: object = "", done: object = WHOLE, *latest: object) -> Place:
+    return Place(str(time), int(str(done)), *map(str, latest))
 
 
 def format_cursor(places: Sequence[Place]) -> str:
     """Return the cursor of all ranks, "" at the start of all."""
-    moved = {str(rank): [place.time, place.done] for rank, place in enumerate(places) if place.time}
+    moved = {str(rank): attrs.astuple(place) for rank, place in enumerate(places) if place.time}
     return json.dumps(moved, separators=(",", ":")) if moved else ""

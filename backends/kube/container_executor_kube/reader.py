@@ -187,7 +187,7 @@ class JobReader:
         off before it, or has rotated it away, perhaps together with lines after it.
         """
         rank.clean = True
-        if rank.last and rank.start.time and not taken.anchored:
+        if rank.last and not taken.anchored:
             return self._failed(rank, 0, ROTATED)
         if rank.last and taken.place == rank.start:
             rank.ended = True

@@ -1,5 +1,7 @@
 """The log stream of a kubelet: what is new in it, from any place, however it is cut."""
 
+from urllib.parse import unquote
+
 import pytest
 
 pytest.importorskip("kubernetes")
@@ -47,6 +49,28 @@ def test_lines_that_come_again_are_left_out() -> None:
     assert joined(lines) == b"three\n"
     assert reader.place == Place(stamp(3), WHOLE)
     assert gaps == []
+
+
+def test_reading_goes_on_exactly_from_every_place_of_a_log_whose_times_are_out_of_order() -> None:
+    whole = [f"{stamp(number)} line {at}\n" for at, number in enumerate((10, 12, 11, 14, 13, 15, 16, 18, 17))]
+
+    for cut in range(1, len(whole) + 1):
+        before, reader, _ = read("".join(whole[:cut]).encode(), Place())
+        (kept,) = parse_cursor(format_cursor([reader.place]), 1)
+        since = unquote(kept.since().partition("=")[2])
+        after, _, gaps = read("".join(line for line in whole if line[:19] >= since[:19]).encode(), kept)
+
+        assert joined(before + after).decode().splitlines() == [line.split(" ", 1)[1].rstrip() for line in whole], cut
+        assert gaps == []
+
+
+def test_the_hour_that_comes_twice_is_no_disorder() -> None:
+    summer, winter = "2026-10-25T02:59:59.000000000+02:00", "2026-10-25T02:00:00.000000000+01:00"
+    _, reader, _ = read(f"{summer} one\n".encode(), Place())
+
+    assert read(f"{summer} one\n{winter} two\n".encode(), reader.place)[0] == [LogLine(0, None, b"two", True)]
+    lines, _, gaps = read(f"{winter} two\n".encode(), reader.place)
+    assert (joined(lines), len(gaps)) == (b"two\n", 1)
 
 
 def test_a_long_line_goes_on_where_it_was_left() -> None:

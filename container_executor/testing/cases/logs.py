@@ -69,6 +69,18 @@ class LogCases(Cases):
         same(joined(whole), _numbers(3000))
         same(joined(before + after), _numbers(3000))
 
+    def test_no_line_of_two_streams_is_lost_or_repeated(self, bench: Bench, fresh: Fresh) -> None:
+        count = 3000
+        handle = bench.start(f"i=0; while [ $i -lt {count} ]; do echo out $i; echo err $i >&2; i=$((i + 1)); done")
+        chunks = bench.follow(handle, limit=4096)
+
+        for cut in range(0, len(chunks), max(1, len(chunks) // 6)):
+            after = bench.on(fresh()).follow(handle, chunks[cut].cursor)
+            printed = joined([line for chunk in (*chunks[: cut + 1], *after) for line in chunk.lines])
+            for stream in (b"out", b"err"):
+                found = b"".join(line for line in printed.splitlines(keepends=True) if line.startswith(stream))
+                same(found, b"".join(b"%s %d\n" % (stream, number) for number in range(count)))
+
     def test_reading_again_from_an_old_cursor_gives_the_same(self, bench: Bench) -> None:
         handle = bench.start("echo one; echo two; echo three")
         once = bench.output(handle)
