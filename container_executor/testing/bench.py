@@ -156,14 +156,22 @@ class Bench:
 
     def until(self, handle: Handle, condition: Callable[[JobStatus], object], what: str) -> JobStatus:
         """Wait for a status that meets *condition* and return it."""
+
+        def met(status: JobStatus | None) -> JobStatus | None:
+            return status if status is not None and condition(status) else None
+
+        return self._watching(handle, met, what)
+
+    def _watching(self, handle: Handle, look: Callable[[JobStatus | None], T | None], what: str) -> T:
+        """Wait for what *look* finds at a status; where it does not come, the last status is told."""
         seen: list[JobStatus | None] = [None]
 
-        def look() -> JobStatus | None:
+        def turn() -> T | None:
             seen[0] = self.look(handle)
-            return seen[0] if seen[0] is not None and condition(seen[0]) else None
+            return look(seen[0])
 
         try:
-            return wait_for(look, self.patience, f"{handle.job_id}: {what}")
+            return wait_for(turn, self.patience, f"{handle.job_id}: {what}")
         except pytest.fail.Exception as late:
             raise pytest.fail.Exception(f"{late}; last status: {seen[0]}") from None
 
@@ -196,14 +204,13 @@ class Bench:
         """Return all chunks after *cursor* up to the end of the job's output."""
         chunks: list[LogChunk] = []
 
-        def at_end() -> bool:
-            self.look(handle)
+        def at_end(_status: JobStatus | None) -> bool:
             chunks.append(self.backend.logs(handle, chunks[-1].cursor if chunks else cursor, limit=limit))
             while chunks[-1].lines and not chunks[-1].end:
                 chunks.append(self.backend.logs(handle, chunks[-1].cursor, limit=limit))
             return chunks[-1].end
 
-        wait_for(at_end, self.patience, f"{handle.job_id}: the end of its output")
+        self._watching(handle, at_end, "the end of its output")
         return chunks
 
     def output(self, handle: Handle, rank: int = 0) -> bytes:
