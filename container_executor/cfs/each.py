@@ -63,17 +63,21 @@ class Stop:
 
 
 @contextmanager
-def stopping(above: Stop) -> Iterator[Stop]:
-    """Yield what tells the threads of the block to stop at its end. Blocking: an event loop sets a :class:`Stop` of its own.
+def stopping(above: Stop, *, leave: float = LEAVE) -> Iterator[Stop]:
+    """Yield what tells the threads of the block to stop at its end.
 
     Those that an error left behind end what they are at, so that nothing is half done; one that is held up outlives the block.
+
+    Args:
+        above: Stops them, too.
+        leave: Seconds to wait for them; none in an event loop.
     """
     stop = Stop(above)
     try:
         yield stop
     finally:
         stop.set()
-        stop.wait(LEAVE)
+        stop.wait(leave)
 
 
 def each(items: Iterable[T], work: Callable[[T], None], stop: Stop, *, at_once: int = AT_ONCE) -> None:

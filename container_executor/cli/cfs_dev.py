@@ -8,7 +8,7 @@ import anyio.to_thread
 import attrs
 
 from container_executor.cfs import Syncer
-from container_executor.cfs.each import Stop
+from container_executor.cfs.each import Stop, stopping
 from container_executor.cli.cfs_syncer import hashing, syncer_of
 from container_executor.cli.dev import COLONY, PORT, dev_store, serve
 from container_executor.cli.serving import run_async
@@ -25,11 +25,8 @@ def in_development(settings: Settings, work: Callable[[Syncer], T]) -> T:
 
     async def run() -> int:
         async with _opened(settings) as syncer:
-            stop = Stop()
-            try:
+            with stopping(Stop(), leave=0) as stop:
                 found.append(await anyio.to_thread.run_sync(work, syncer.until(stop), abandon_on_cancel=True))
-            finally:
-                stop.set()
         return 0
 
     run_async(run)

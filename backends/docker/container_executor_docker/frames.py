@@ -13,19 +13,17 @@ out what is older than the beginning of a reading frame by frame, so that is ear
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import attrs
 
+from container_executor.line_times import in_utc
 from container_executor.models import Gap, LogLine
 
 HEADER = 8
 _STREAMS = {0: "out", 1: "out", 2: "err"}
 _FAULT = 3
 """A frame with dockerd's words of why it can read no further, without a time (dockerd, pkg/stdcopy: ``Systemerr``)."""
-DISORDER = timedelta(seconds=1)
-"""How much older than the frame before it a frame of dockerd may be."""
 
 
 class Last(NamedTuple):
@@ -59,7 +57,6 @@ class Place:
         return f"{_seconds(whole) - int(disorder.total_seconds())}.{fraction:0<9}"
 
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _NONE = Last("", 0, whole=True)
 
 
@@ -87,15 +84,7 @@ def _frame(kind: int, payload: bytes, rank: int) -> Frame:
     time, _, text = payload.partition(b" ")
     complete = text.endswith(b"\n")
     line = LogLine(rank, _STREAMS.get(kind), text[:-1] if complete else text, complete)
-    return Frame(_utc(time.decode("ascii", "replace")), line)
-
-
-def _utc(time: str) -> str:
-    """Return a time with its digits as they are, in the zone in which all times can be compared."""
-    if time.endswith("Z"):
-        return time
-    whole, dot, fraction = time[:-6].partition(".")
-    return f"{datetime.fromisoformat(whole + time[-6:]).astimezone(UTC):%Y-%m-%dT%H:%M:%S}{dot}{fraction}Z"
+    return Frame(in_utc(time.decode("ascii", "replace")), line)
 
 
 @attrs.frozen
@@ -148,10 +137,10 @@ def pass_on(place: Place, frames: Sequence[Frame], *, mend: bool) -> tuple[list[
 def parse_cursor(cursor: str, ranks: int) -> list[Place]:
     """Return the place of each rank."""
     places: Mapping[str, Sequence[Any]] = json.loads(cursor) if cursor else {}
-    return [_place(*places.get(str(rank), ())) for rank in range(ranks)]
+    return [_place(*places[str(rank)]) if str(rank) in places else Place() for rank in range(ranks)]
 
 
-def _place(stream: str = "", frames: Mapping[str, Sequence[Any]] = _NOTHING, latest: str = "") -> Place:
+def _place(stream: str, frames: Mapping[str, Sequence[Any]], latest: str) -> Place:
     return Place(stream, {name: Last(*last) for name, last in frames.items()}, latest)
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import attrs
 
+from container_executor.line_times import DISORDER
 from container_executor.models import Gap, Handle, LogChunk, LogLine
 from container_executor.streams import Endpoint, Streams
 from container_executor_docker import frames
@@ -126,7 +127,7 @@ class JobReader:
         if started is None:
             return False
         # Of a container that was never started dockerd would wait for the start.
-        since = rank.place.query(frames.DISORDER if self.local else timedelta())
+        since = rank.place.query(DISORDER if self.local else timedelta())
         query = f"follow={started and self.local:d}&stdout=1&stderr=1&timestamps=1&since={since}"
         self.streams.open(
             rank.key,

@@ -13,23 +13,22 @@ begin inside of a line that had begun before. So may the log itself: containerd 
 begins the next file like a line (seen with containerd 1.6.20).
 """
 
-import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 import attrs
 
+from container_executor.line_times import DISORDER, in_utc
 from container_executor.models import Gap, LogLine
 
 PIECE = 16_384
 """Bytes of a line that are passed on without waiting for its end."""
 WHOLE = -1
 ROTATED = "the node had rotated the log before it was read, and may have cut a line in two"
-DISORDER = timedelta(seconds=1)
-"""How much older than the line before it a line may be."""
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)")
 _LONGEST_STAMP = 40
 _LONGEST_WORDS = 300
@@ -109,7 +108,7 @@ class Lines:
             return False
         stamp, space, rest = self._rest.partition(b" ")
         if space and _STAMP.fullmatch(stamp):
-            self._time, self._at, self._rest, self._begun = _utc(stamp.decode()), 0, rest, True
+            self._time, self._at, self._rest, self._begun = in_utc(stamp.decode()), 0, rest, True
             return True
         if not (space or len(self._rest) > _LONGEST_STAMP or b"\n" in self._rest):
             return False
@@ -158,31 +157,14 @@ class Lines:
         lines.append(LogLine(self.rank, None, new, whole))
 
 
-def _utc(stamp: str) -> str:
-    """Return a time with its digits as they are, in the zone in which all times can be compared."""
-    if stamp.endswith("Z"):
-        return stamp
-    whole, dot, fraction = stamp[:-6].partition(".")
-    return f"{_whole_in_utc(whole + stamp[-6:])}{dot}{fraction}Z"
-
-
-@functools.lru_cache(maxsize=8)
-def _whole_in_utc(second: str) -> str:
-    return f"{datetime.fromisoformat(second).astimezone(UTC):%Y-%m-%dT%H:%M:%S}"
-
-
 def _words(data: bytes) -> str:
     return data[:_LONGEST_WORDS].decode("utf-8", "replace").strip()
 
 
 def parse_cursor(cursor: str, ranks: int) -> list[Place]:
     """Return the place of each rank."""
-    places: Mapping[str, Sequence[object]] = json.loads(cursor) if cursor else {}
-    return [_place(*places.get(str(rank), ())) for rank in range(ranks)]
-
-
-def _place(time: object = "", done: object = WHOLE, *latest: object) -> Place:
-    return Place(str(time), int(str(done)), *map(str, latest))
+    places: Mapping[str, Sequence[Any]] = json.loads(cursor) if cursor else {}
+    return [Place(*places.get(str(rank), ())) for rank in range(ranks)]
 
 
 def format_cursor(places: Sequence[Place]) -> str:

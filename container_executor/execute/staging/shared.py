@@ -15,7 +15,7 @@ import attrs
 
 from container_executor.backend import Backend
 from container_executor.cfs import Hashes, Syncer, Tree
-from container_executor.cfs.each import Stop
+from container_executor.cfs.each import Stop, stopping
 from container_executor.client import Client
 from container_executor.errors import Problem, SettingsError, UnsupportedError
 from container_executor.execute.staging.errors import StagingError
@@ -86,12 +86,9 @@ class Staging:
         Raises:
             UnsupportedError: The site has no store.
         """
-        stop = Stop()
-        try:
+        with stopping(Stop(), leave=0) as stop:
             call = partial(work, self.syncer.until(stop))
             return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)
-        finally:
-            stop.set()
 
     def use(self, settings: Settings) -> None:
         """Let the next process find the store as *settings* say, with the keys that stand there."""
