@@ -3,11 +3,13 @@
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import count
+from pathlib import Path
 
 import pytest
 from colonies import wait_for
-from files import Rig, names
+from files import Rig, cut_short, names
 
 from container_executor.cfs import Progress, Tree
 from container_executor.cfs.each import Stop
@@ -52,25 +54,34 @@ def test_what_is_told_to_stop_begins_nothing_more_and_goes_on_later(rig: Rig, wa
 def test_ctrl_c_ends_the_command_and_it_goes_on_later(
     command: Callable[..., "subprocess.Popen[bytes]"], rig: Rig, way: str
 ) -> None:
-    files: dict[str, str | bytes] = {f"f{n:03}": f"content {n}" * 5_000 for n in range(FILES)}
-    place = rig.place("here", files if way == "up" else {})
-    if way == "down":
-        rig.sync(rig.place("first", files))
+    numbers = count()
 
-    def moved() -> int:
-        return len(rig.colony.call(rig.colony.client.files, "/data")) if way == "up" else len(names(place))
+    def interrupted() -> tuple[Path, Mapping[str, str]] | None:
+        prefix = f"{next(numbers)}-"
+        files = {f"{prefix}{n:03}": f"content {n}" * 5_000 for n in range(FILES)}
+        place = rig.place(f"{prefix}full", files)
+        if way == "down":
+            rig.sync(place)
+            place = rig.place(f"{prefix}empty")
 
-    with command(place) as first:
-        wait_for(lambda: moved() >= FILES // 4, "a quarter of the files")
-        first.send_signal(signal.SIGINT)
-        words = first.stderr.read().decode() if first.stderr else ""
-    assert (first.returncode, "Traceback" in words) == (130, False), words
+        def stored() -> list[str]:
+            return [record.name for record in rig.colony.call(rig.colony.client.files, "/data")]
+
+        def a_quarter_has_moved() -> bool:
+            there = stored() if way == "up" else names(place)
+            return sum(name.startswith(prefix) for name in there) >= FILES // 4
+
+        code, words = cut_short(command(place), signal.SIGINT, a_quarter_has_moved)
+        assert (code in (0, 130), "Traceback" in words) == (True, False), words
+        return (place, files) if code else None
+
+    place, files = wait_for(interrupted, "a signal before all is done")
     with command(place) as second:
         words = second.stderr.read().decode() if second.stderr else ""
 
     assert second.returncode == 0, words
     assert all((place / name).read_text() == content for name, content in files.items())
-    assert rig.plan(place).unchanged == FILES
+    assert rig.plan(place).empty
 
 
 @pytest.mark.parametrize("store", ["s3"], indirect=True)

@@ -1,6 +1,8 @@
 """A user of the file system: a colony, a store, directories, and what goes wrong between them."""
 
-from collections.abc import Mapping
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,17 @@ class Rig:
 def names(place: Path) -> list[str]:
     """Return the names in a directory."""
     return sorted(path.name for path in place.iterdir())
+
+
+def cut_short(program: "subprocess.Popen[bytes]", by: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
+    """Send a command a signal in its middle; return its exit code and what it said.
+
+    There is no pause between two looks: all of it may take less time than one, or even than it takes to look. So it may have
+    ended by itself, and the caller tries again.
+    """
+    with program:
+        while not when() and program.poll() is None:
+            pass
+        program.send_signal(by)
+        words = program.stderr.read().decode() if program.stderr else ""
+    return program.returncode, words
