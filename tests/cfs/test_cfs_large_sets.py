@@ -15,7 +15,7 @@ from pathlib import Path
 import attrs
 import pytest
 from colonies import DaemonProgram, wait_for
-from files import Rig, s3_settings
+from files import Rig, ended, s3_settings
 from resetting import Resetting
 from sizes import sizes
 
@@ -65,13 +65,6 @@ def fill(place: Path, size: Size) -> None:
     with (place / LARGE).open("wb") as file:
         for _ in range(size.large // 1_000_000):
             file.write(os.urandom(1_000_000))
-
-
-def ended(program: "subprocess.Popen[bytes]", code: int = 0) -> str:
-    """Return what a command printed once it has ended as it should."""
-    _, words = program.communicate()
-    assert program.returncode == code, words.decode()
-    return words.decode()
 
 
 def kill(program: "subprocess.Popen[bytes]", when: Callable[[], bool], what: str) -> None:

@@ -90,6 +90,13 @@ def names(place: Path) -> list[str]:
     return sorted(path.name for path in place.iterdir())
 
 
+def ended(program: "subprocess.Popen[bytes]", code: int = 0) -> str:
+    """Return what a command printed once it has ended as it should."""
+    _, words = program.communicate()
+    assert program.returncode == code, words.decode()
+    return words.decode()
+
+
 def cut_short(program: "subprocess.Popen[bytes]", by: signal.Signals, when: Callable[[], bool]) -> tuple[int, str]:
     """Send a command a signal in its middle; return its exit code and what it said.
 
@@ -100,5 +107,5 @@ def cut_short(program: "subprocess.Popen[bytes]", by: signal.Signals, when: Call
         while not when() and program.poll() is None:
             pass
         program.send_signal(by)
-        words = program.stderr.read().decode() if program.stderr else ""
-    return program.returncode, words
+        _, words = program.communicate()
+    return program.returncode, words.decode()
